@@ -50,9 +50,7 @@ class StagewrightError(Exception):
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Something went wrong"
 
-    def __init__(
-        self, detail: str, problems: Sequence[Problem] = (), *, retry_after_s: float | None = None
-    ) -> None:
+    def __init__(self, detail: str, problems: Sequence[Problem] = (), *, retry_after_s: float | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
         self.problems = tuple(problems)

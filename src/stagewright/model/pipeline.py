@@ -13,6 +13,7 @@ OnError = Literal["fail", "continue"]
 STAGE_TIMEOUT_US = 5 * 60 * SECOND_US
 QUEUE_TIMEOUT_US = 3600 * SECOND_US
 SILENCE_TIMEOUT_US = 30 * SECOND_US
+NO_RETRY_WRITTEN = RetryPolicy()
 EXECUTION_TIMEOUT_US = 24 * 3600 * SECOND_US
 
 
@@ -28,7 +29,7 @@ class Stage:
     needs: tuple[str, ...] = ()  # written needs and those implied by references; in document order, no repeats
     inputs: Any = field(default_factory=dict)  # JSON value; strings may hold `${{ }}`
     demand: Mapping[str, Any] = field(default_factory=dict)  # amounts by pool: a number or an expression
-    retry: RetryPolicy = RetryPolicy()
+    retry: RetryPolicy = NO_RETRY_WRITTEN
     timeout_us: int = STAGE_TIMEOUT_US  # start to close of one attempt
     queue_timeout_us: int = QUEUE_TIMEOUT_US  # ready to started
     silence_timeout_us: int = SILENCE_TIMEOUT_US  # no sign of life from the worker of a running attempt

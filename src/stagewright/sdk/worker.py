@@ -38,9 +38,7 @@ class Worker:
     description: str = ""
     actions: dict[str, Action] = field(default_factory=dict)
 
-    def action(
-        self, handler: F | None = None, *, name: str | None = None, nonblocking: bool = False
-    ) -> Any:
+    def action(self, handler: F | None = None, *, name: str | None = None, nonblocking: bool = False) -> Any:
         """Add a handler, named after the function unless `name` says otherwise; use it as a decorator."""
 
         def add(function: F) -> F:

@@ -1,0 +1,148 @@
+"""What the state machine answers: new states, events, effects. And `apply`, which makes them the state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from stagewright.model.execution import NEVER_US, STEP_FINAL, Artifact, Execution, Failure, Step
+
+
+@dataclass(slots=True)
+class Prepare:
+    """Before the commit: resolve the step's inputs and ask for a slot; answered by granted, queued or unresolved."""
+
+    step: str
+
+
+@dataclass(slots=True)
+class Dispatch:
+    """After the commit: hand the attempt to its worker."""
+
+    step: str
+    attempt: int
+
+
+@dataclass(slots=True)
+class Revoke:
+    """After the commit: the attempt is over for us; tell its worker and free what it holds."""
+
+    step: str
+    attempt: int
+
+
+@dataclass(slots=True)
+class Free:
+    """After the commit: the step is no longer running or queued; free what it holds."""
+
+    step: str
+    attempt: int
+
+
+@dataclass(slots=True)
+class GoOn:
+    """Before the commit: the decision reached its bound; send `continue`."""
+
+
+Effect = Prepare | Dispatch | Revoke | Free | GoOn
+
+
+class Decision:
+    """The answer to one message. Steps are whole new values; counters are differences."""
+
+    __slots__ = (
+        "artifacts",
+        "backlog",
+        "changed",
+        "completed_at",
+        "cost_usd_micros",
+        "deadline_at",
+        "due_at",
+        "effects",
+        "ending",
+        "error",
+        "events",
+        "finished",
+        "remaining",
+        "reset",
+        "round",
+        "started_at",
+        "status",
+        "steps",
+        "taken",
+    )
+
+    def __init__(self) -> None:
+        self.steps: dict[str, Step] = {}
+        self.remaining: dict[str, int] = {}
+        self.events: list[dict[str, Any]] = []
+        self.effects: list[Effect] = []
+        self.artifacts: list[tuple[Step, Artifact]] = []
+        self.backlog: list[str] = []
+        self.taken = 0  # how many names were taken from the head of the backlog
+        self.finished = 0  # how many steps became final
+        self.ending: tuple[str, Failure | None] | None = None  # the end that takes more than one decision
+        self.reset: list[str] = []  # steps that go back to pending
+        self.due_at = NEVER_US  # the earliest deadline among the changed steps
+        self.changed = False  # whether the execution's own row changed
+        self.status: str | None = None
+        self.error: Failure | None = None
+        self.round: int | None = None
+        self.started_at: int | None = None
+        self.completed_at: int | None = None
+        self.cost_usd_micros: int | None = None
+        self.deadline_at: int | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """True if the message changes nothing, as a stale one."""
+        return not (self.changed or self.steps or self.events or self.effects or self.backlog or self.taken)
+
+
+def apply(state: Execution, decision: Decision) -> None:
+    """Make the decision the state and number its events. No choice is made here."""
+    _apply_steps(state, decision)
+    seq = state.seq
+    for event in decision.events:
+        seq += 1
+        event["seq"] = seq
+    state.seq = seq
+    for _ in range(decision.taken):
+        state.backlog.popleft()
+    if decision.backlog:
+        state.backlog.extend(decision.backlog)
+    state.ending = decision.ending
+    if not decision.changed:
+        return
+    if decision.status is not None:
+        state.status = decision.status
+        state.error = decision.error
+        state.completed_at = decision.completed_at
+    if decision.round is not None:
+        state.round = decision.round
+    if decision.deadline_at is not None:
+        state.deadline_at = decision.deadline_at
+    if decision.started_at is not None:
+        state.started_at = decision.started_at
+    if decision.cost_usd_micros is not None:
+        state.cost_usd_micros = decision.cost_usd_micros
+
+
+def _apply_steps(state: Execution, decision: Decision) -> None:
+    steps, still_open = state.steps, state.open
+    for name in decision.reset:
+        old = steps.get(name)
+        if old is not None and old.status in STEP_FINAL:
+            state.unfinished += 1
+        still_open.pop(name, None)
+    for name, step in decision.steps.items():
+        steps[name] = step
+        if step.status in STEP_FINAL:
+            still_open.pop(name, None)
+            state.unfinished -= 1
+        elif step.status == "pending":
+            still_open.pop(name, None)
+        else:
+            still_open[name] = step
+    if decision.remaining:
+        state.remaining.update(decision.remaining)

@@ -1,0 +1,110 @@
+"""Messages: every input to an execution. Each ending of an attempt is one of four: completed, failed, lost, timer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stagewright.model.data import DataRef
+from stagewright.model.execution import Artifact, Failure
+
+
+@dataclass(slots=True)
+class Start:
+    """The execution was accepted; `estimate` is what is known beforehand, None where nothing is."""
+
+    estimate: Mapping[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class Continue:
+    """A decision reached its bound of changes and goes on."""
+
+
+@dataclass(slots=True)
+class Granted:
+    """The step's inputs are known and it holds a slot: its next attempt may start."""
+
+    step: str
+    worker_id: str | None = None
+
+
+@dataclass(slots=True)
+class Queued:
+    """The step's inputs are known but no slot is free; `reason` says for whom it waits."""
+
+    step: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Unresolved:
+    """The step's inputs cannot be computed; another attempt would not help."""
+
+    step: str
+    failure: Failure
+
+
+@dataclass(slots=True)
+class Completed:
+    """An attempt returned. `output` is encoded JSON or a reference to it; `summary` may hold `continue`."""
+
+    step: str
+    attempt: int
+    output: bytes | DataRef
+    summary: dict[str, Any] | None = None
+    artifacts: Sequence[Artifact] = ()
+    cost_usd_micros: int | None = None
+
+
+@dataclass(slots=True)
+class Failed:
+    """An attempt ended with a failure."""
+
+    step: str
+    attempt: int
+    failure: Failure
+
+
+@dataclass(slots=True)
+class Lost:
+    """The worker of an attempt vanished; nobody knows how far it came."""
+
+    step: str
+    attempt: int
+    reason: str
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far an attempt is: `fraction` from 0.0 to 1.0."""
+
+    step: str
+    attempt: int
+    fraction: float
+    message: str = ""
+
+
+@dataclass(slots=True)
+class Timer:
+    """Some deadline of this execution has come; `decide` finds out which."""
+
+
+@dataclass(slots=True)
+class Cancel:
+    """Somebody does not want it any more."""
+
+    reason: str = "cancelled by request"
+
+
+@dataclass(slots=True)
+class Retry:
+    """Open a new round: run again what did not complete, or everything from `from_stage` on."""
+
+    from_stage: str | None = None
+
+
+Message = (
+    Start | Continue | Granted | Queued | Unresolved | Completed | Failed | Lost | Progress | Timer | Cancel | Retry
+)
