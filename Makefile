@@ -8,7 +8,7 @@ TEST_PROCESSES ?= 2
 
 BIN := .venv/bin
 # Hashes are asked for even where a person's pip settings do not; a pip older than ours can do all of this.
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-config
 
