@@ -1,0 +1,176 @@
+"""How well articles fit a topic, 0..1, with the reason in words. Pure functions.
+
+Sources: S. Robertson, H. Zaragoza, M. Taylor, "Simple BM25 extension to multiple weighted fields", CIKM 2004 (term
+frequencies of title, summary and text are weighted and summed before they saturate); S. Robertson, "On term selection
+for query expansion", Journal of Documentation 46(4), 1990 (the words that the best articles share and the others
+lack). Unlike BM25 the score is divided by what a perfect article would get, so that a threshold keeps its meaning
+from corpus to corpus.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import log
+
+from stagewright.workers.content.text import terms
+
+FIELDS = ("title", "summary", "text")
+_FIELD_WEIGHTS = {"title": 3.0, "summary": 1.5, "text": 1.0}
+_LENGTH_SHARE = {"title": 0.3, "summary": 0.5, "text": 0.6}  # the b of BM25F: how much a long field is discounted
+_SATURATION = 1.2  # the k1 of BM25
+_WEIGHT_FLOOR = 0.5  # a word of the topic counts even if every article has it
+
+_PREFIX_LETTERS = 6
+_PREFIX_WEIGHT = 0.6  # "Batteriespeicher" says less about "battery" than the word itself
+
+FEEDBACK_SCORE_MIN = 0.35
+FEEDBACK_ARTICLES_MIN = 3
+FEEDBACK_ARTICLES_MAX = 12
+RELATED_TERMS = 8
+_RELATED_SHARE = 0.35  # of what is missing to 1.0 that related words can add
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The words of one article by field."""
+
+    fields: Mapping[str, Counter[str]]
+
+    @classmethod
+    def of(cls, *, title: str, summary: str, text: str) -> Document:
+        """Count the meaningful words of each field."""
+        parts = zip(FIELDS, (title, summary, text), strict=True)
+        return cls({field: Counter(terms(part)) for field, part in parts})
+
+
+@dataclass(frozen=True, slots=True)
+class Relevance:
+    """The score of one article, 0..1, the words of the topic it has, and the reason in words."""
+
+    score: float
+    matched: tuple[str, ...]
+    reason: str
+
+
+def rank(topic: str, documents: Sequence[Document]) -> list[Relevance]:
+    """Score every document against the topic, in the order given. A topic without a meaningful word scores 0."""
+    asked = list(dict.fromkeys(terms(topic)))
+    if not documents or not asked:
+        return [Relevance(0.0, (), "the topic has no word to look for") for _ in documents]
+    corpus = _Corpus(documents)
+    weights = corpus.topic_weights(asked)
+    direct = [_score(weights, corpus.hits(i, asked)) for i in range(len(documents))]
+    related = corpus.related(direct, asked)
+    found = []
+    for index, score in enumerate(direct):
+        hits = corpus.hits(index, asked)
+        near = corpus.hits(index, list(related), prefixes=False)
+        total = score + _RELATED_SHARE * _score(related, near) * (1.0 - score)
+        found.append(Relevance(round(total, 4), _matched(hits), _reason(asked, hits, near)))
+    return found
+
+
+class _Corpus:
+    """Documents with the statistics that the formulas need."""
+
+    def __init__(self, documents: Sequence[Document]) -> None:
+        self.documents = documents
+        self.vocabularies = [frozenset().union(*d.fields.values()) for d in documents]
+        self.frequency = Counter(term for words in self.vocabularies for term in words)
+        self.mean_length = {
+            field: max(1.0, sum(d.fields[field].total() for d in documents) / len(documents)) for field in FIELDS
+        }
+
+    def hits(self, index: int, asked: Sequence[str], *, prefixes: bool = True) -> dict[str, dict[str, float]]:
+        """Return for each term that occurs its count by field; words that begin alike count for less."""
+        found: dict[str, dict[str, float]] = {}
+        vocabulary = self.vocabularies[index]
+        for term in asked:
+            forms = {term: 1.0} if term in vocabulary else {}
+            if prefixes and len(term) >= _PREFIX_LETTERS:
+                stub = term[: max(_PREFIX_LETTERS, len(term) - 1)]
+                forms |= {w: _PREFIX_WEIGHT for w in vocabulary if w != term and w.startswith(stub)}
+            if forms:
+                found[term] = self._counts(index, forms)
+        return found
+
+    def _counts(self, index: int, forms: Mapping[str, float]) -> dict[str, float]:
+        counts: dict[str, float] = {}
+        for field, words in self.documents[index].fields.items():
+            count = sum(words[form] * weight for form, weight in forms.items())
+            if count:
+                share = _LENGTH_SHARE[field]
+                length = 1.0 - share + share * words.total() / self.mean_length[field]
+                counts[field] = count * _FIELD_WEIGHTS[field] / max(length, 0.3)
+        return counts
+
+    def topic_weights(self, asked: Sequence[str]) -> dict[str, float]:
+        """Return what each word of the topic is worth: rare words more, by inverse document frequency.
+
+        A word that no article has gets the mean of the others. Left out, "quantum batteries" would find all
+        batteries; at full weight, one odd word would sink everything.
+        """
+        total = len(self.documents)
+        known = {
+            term: _WEIGHT_FLOOR + log(1.0 + (total - n + 0.5) / (n + 0.5))
+            for term in asked
+            if (n := sum(1 for i in range(total) if self.hits(i, [term])))
+        }
+        mean = sum(known.values()) / len(known) if known else 1.0
+        return {term: known.get(term, mean) for term in asked}
+
+    def related(self, scores: Sequence[float], asked: Sequence[str]) -> dict[str, float]:
+        """Return words that the best articles share and the others lack, with Robertson's selection value."""
+        best = sorted(range(len(scores)), key=lambda i: -scores[i])[:FEEDBACK_ARTICLES_MAX]
+        best = [i for i in best if scores[i] >= FEEDBACK_SCORE_MIN]
+        if len(best) < FEEDBACK_ARTICLES_MIN:
+            return {}
+        total, chosen = len(self.documents), len(best)
+        counts = Counter(term for i in best for term in self.vocabularies[i])
+        values: dict[str, float] = {}
+        for term, r in counts.items():
+            n = self.frequency[term]
+            if r < 2 or term in asked or len(term) < 3:
+                continue
+            odds = (r + 0.5) * (total - n - chosen + r + 0.5) / ((n - r + 0.5) * (chosen - r + 0.5))
+            if odds > 1.0:
+                values[term] = r * log(odds)
+        ranked = sorted(values.items(), key=lambda item: (-item[1], item[0]))
+        return dict(ranked[:RELATED_TERMS])
+
+
+def _score(weights: Mapping[str, float], hits: Mapping[str, Mapping[str, float]]) -> float:
+    total = sum(weights.values())
+    if not total:
+        return 0.0
+    gained = 0.0
+    for term, counts in hits.items():
+        frequency = sum(counts.values())
+        gained += weights[term] * frequency / (frequency + _SATURATION)
+    return min(1.0, gained / total)
+
+
+def _matched(hits: Mapping[str, Mapping[str, float]]) -> tuple[str, ...]:
+    return tuple(term for term, counts in hits.items() if counts)
+
+
+def _reason(
+    asked: Sequence[str], hits: Mapping[str, Mapping[str, float]], near: Mapping[str, Mapping[str, float]]
+) -> str:
+    parts = [f"“{term}” in the {_joined(list(counts))}" for term, counts in hits.items()]
+    missing = [f"“{term}”" for term in asked if term not in hits]
+    if not parts:
+        parts.append("no word of the topic occurs")
+    elif missing:
+        parts.append(f"without {_joined(missing)}")
+    if near:
+        parts.append("related: " + ", ".join(list(near)[:4]))
+    return "; ".join(parts)
+
+
+def _joined(items: Sequence[str]) -> str:
+    if len(items) == 1:
+        return items[0]
+    return ", ".join(items[:-1]) + " and " + items[-1]
