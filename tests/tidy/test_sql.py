@@ -1,8 +1,8 @@
 """Every query has a name and a why, every read has a bound, and one that polls says which index it walks.
 
 The form, in `store/sql/*.sql`: a line `-- name: load_steps`, then one or more comment lines that say why the query
-exists, then the statement. A query whose why says "polls" is asked again and again while nothing happens. Migrations are
-scripts and exempt.
+exists, then the statement. A query whose why says "polls" is asked again and again while nothing happens. Migrations
+are scripts and exempt.
 """
 
 from __future__ import annotations
