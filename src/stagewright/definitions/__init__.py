@@ -1,5 +1,7 @@
 """Pipeline documents: loading and checking, expressions, parameters, graphs. Imports only `model`."""
 
+from stagewright.definitions.draw_mermaid import mermaid
+from stagewright.definitions.draw_svg import svg
 from stagewright.definitions.expressions import ExpressionError, NeedsData, Reference, Template
 from stagewright.definitions.graph import find_cycle, topological_order
 from stagewright.definitions.load import load_text, load_value
@@ -15,6 +17,8 @@ __all__ = [
     "find_cycle",
     "load_text",
     "load_value",
+    "mermaid",
     "pipeline_schema",
+    "svg",
     "topological_order",
 ]
