@@ -1,6 +1,6 @@
 """The picture of a report: articles over time by label, and how well each fits. Pure; returns inline SVG.
 
-The colours come from custom properties of the page (`--c0` to `--c6`), so that light, dark and print share one drawing.
+The colours come from custom properties of the page (`--c0` to `--c8`), so that light, dark and print share one drawing.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from datetime import date, timedelta
 from html import escape
 from math import ceil
 
-SERIES_MAX = 6  # labels with a colour of their own; the others share the last one
-REST = "Other labels"
+from stagewright.workers.content.taxonomy import OTHER
+
+SERIES_MAX = 8  # labels with a colour of their own; the others share the last one
+REST = "All other labels"
 _WIDTH, _LEFT, _RIGHT = 880, 44, 10
 _BARS_TOP, _BARS_BOTTOM = 26, 226
 _DOTS_TOP, _DOTS_BOTTOM = 286, 406
 _HEIGHT = 438
-_STEPS_DAYS = ((35, 1), (210, 7))  # up to so many days in all, one bar stands for so many; beyond: months
+_STEPS_DAYS = ((35, 1), (112, 7))  # up to so many days in all, one bar stands for so many; beyond: months
 _MONTHS_MAX = 36  # beyond: years
 
 
@@ -42,8 +44,8 @@ class Series:
 
 
 def series_of(labels: Sequence[str]) -> list[Series]:
-    """Return the labels by number, the commonest first; those beyond six are one series at the end."""
-    ranked = sorted(Counter(labels).items(), key=lambda item: (-item[1], item[0]))
+    """Return the labels by number, the commonest first; those beyond eight are one series at the end."""
+    ranked = sorted(Counter(labels).items(), key=lambda item: (item[0] == OTHER, -item[1], item[0]))
     own = [Series(label, f"--c{i}", count) for i, (label, count) in enumerate(ranked[:SERIES_MAX])]
     rest = sum(count for _, count in ranked[SERIES_MAX:])
     return [*own, Series(REST, f"--c{SERIES_MAX}", rest)] if rest else own

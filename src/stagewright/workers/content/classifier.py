@@ -24,6 +24,8 @@ TOPIC_CHARS_MAX = 500
 MIN_SCORE_DEFAULT = 0.2
 KEYPHRASES_MAX = 30  # of the corpus
 KEYPHRASES_OF_ARTICLE_MAX = 3
+LABEL_ARTICLES_MIN = 4  # that share a phrase, before it serves as the label of those without another
+_FULL_SHARE = 0.9  # of the longest text of a group, from which an article counts as printed in full
 _FIELD_CHARS = {"title": 300, "summary": 2_000, "content_text": 20_000}
 _TRACKING = ("utm_", "fbclid", "gclid", "mc_", "ref_src")
 
@@ -40,7 +42,7 @@ def classify(inputs: dict[str, Any], ctx: Context) -> Result:
 
     Inputs: `topic`; `articles` (articles, or objects with `articles`); `min_score` (0..1, default 0.2).
     Output: `articles` without repeats, best first, each with score, relevant, labels, keyphrases, language and reason;
-    `dropped` with duplicates (id, duplicate_of, similarity) and the number irrelevant (they stay in `articles`, marked);
+    `dropped` with duplicates (id, duplicate_of, similarity) and the number irrelevant (marked, not removed);
     `labels` and `languages` of the relevant ones with their numbers; `keyphrases` with phrase and count.
     Errors: Terminal `bad_input`.
     """
@@ -49,13 +51,15 @@ def classify(inputs: dict[str, Any], ctx: Context) -> Result:
         raise refuse("topic", "at least one word with a meaning of its own", topic, "name the field, e.g. 'heat pumps'")
     min_score = number_input(inputs, "min_score", default=MIN_SCORE_DEFAULT, low=0.0, high=1.0)
     assert min_score is not None, "the default is a number"
-    articles = [_tidied(a, n) for n, a in enumerate(article_list(inputs.get("articles"), "articles", limit=ARTICLES_MAX))]
+    given = article_list(inputs.get("articles"), "articles", limit=ARTICLES_MAX)
+    articles = [_tidied(article, place) for place, article in enumerate(given)]
     ctx.progress(0.1, f"{len(articles)} articles")
     kept, duplicates = _without_duplicates(articles)
     ctx.progress(0.5, f"{len(duplicates)} near-duplicates")
-    ranked = rank(topic, [_document(article) for article in kept])
+    languages = [detect(f"{a['title']}.\n{_longest(a)}", a.get("language")) for a in kept]
+    ranked = rank(topic, [_document(article) for article in kept], languages)
     ctx.progress(0.8, "scored")
-    return _result(topic, kept, ranked, duplicates, min_score)
+    return _result(topic, kept, languages, ranked, duplicates, min_score)
 
 
 def _tidied(article: Mapping[str, Any], place: int) -> dict[str, Any]:
@@ -82,48 +86,66 @@ def _document(article: Mapping[str, Any]) -> Document:
 def _without_duplicates(
     articles: Sequence[dict[str, Any]],
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Keep of each group of near-duplicates the fullest, then the earliest, and name it for the others."""
-    texts = [f"{a['title']}\n{_longest(a)}" for a in articles]
+    """Keep one of each group of near-duplicates and name it for the others."""
+    groups = _Groups(len(articles))
     addresses = [_canonical(a.get("url")) for a in articles]
-    titles = [" ".join(terms(a["title"])) for a in articles]
-    parent = list(range(len(articles)))
-    similarity: dict[tuple[int, int], float] = {}
-
-    def group(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
-
     first_at: dict[str, int] = {}
     for index, address in enumerate(addresses):
-        if address:
-            first = first_at.setdefault(address, index)
-            parent[group(index)] = group(first)
-            similarity[first, index] = 1.0
+        first = first_at.setdefault(address, index) if address else index
+        if first != index:
+            groups.join(first, index, 1.0)
+    texts = [f"{a['title']}\n{_longest(a)}" for a in articles]
+    titles = [" ".join(terms(a["title"])) for a in articles]
     for pair in near_duplicates(texts, list(zip(addresses, titles, strict=True))):
-        parent[group(pair.second)] = group(pair.first)
-        similarity[pair.first, pair.second] = max(pair.similarity, similarity.get((pair.first, pair.second), 0.0))
-    best: dict[int, int] = {}
-    order = sorted(range(len(articles)), key=lambda i: (-len(_longest(articles[i])), articles[i]["published"] or "~", i))
-    for index in order:
-        best.setdefault(group(index), index)
-    closest: dict[int, float] = {}
-    for pair_of, value in similarity.items():
-        for index in pair_of:
-            closest[index] = max(value, closest.get(index, 0.0))
-    kept = [a for i, a in enumerate(articles) if best[group(i)] == i]
-    dropped = [
-        {"id": a["id"], "duplicate_of": articles[best[group(i)]]["id"], "similarity": round(closest[i], 3)}
-        | {"title": a["title"], "feed_title": a.get("feed_title")}
-        for i, a in enumerate(articles)
-        if best[group(i)] != i
-    ]
+        groups.join(pair.first, pair.second, pair.similarity)
+    best = {head: _best(articles, members) for head, members in groups.members().items()}
+    kept, dropped = [], []
+    for index, article in enumerate(articles):
+        chosen = best[groups.head(index)]
+        if chosen == index:
+            kept.append(article)
+            continue
+        similarity = round(groups.similarity[index], 3)
+        named = {"title": article["title"], "feed_title": article.get("feed_title")}
+        dropped.append({"id": article["id"], "duplicate_of": articles[chosen]["id"], "similarity": similarity} | named)
     return kept, dropped
 
 
+class _Groups:
+    """Places that belong together, with how close each is to another of its group (union-find)."""
+
+    def __init__(self, size: int) -> None:
+        self._parent = list(range(size))
+        self.similarity: dict[int, float] = {}
+
+    def head(self, index: int) -> int:
+        while self._parent[index] != index:
+            self._parent[index] = self._parent[self._parent[index]]
+            index = self._parent[index]
+        return index
+
+    def join(self, first: int, second: int, similarity: float) -> None:
+        self._parent[self.head(second)] = self.head(first)
+        for index in (first, second):
+            self.similarity[index] = max(similarity, self.similarity.get(index, 0.0))
+
+    def members(self) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {}
+        for index in range(len(self._parent)):
+            found.setdefault(self.head(index), []).append(index)
+        return found
+
+
+def _best(articles: Sequence[dict[str, Any]], members: Sequence[int]) -> int:
+    """Return the earliest of those that are about as long as the longest: the original, not an excerpt of it."""
+    longest = max(len(_longest(articles[i])) for i in members)
+    full = [i for i in members if len(_longest(articles[i])) >= _FULL_SHARE * longest]
+    return min(full, key=lambda i: (articles[i]["published"] or "~", i))
+
+
 def _longest(article: Mapping[str, Any]) -> str:
-    return max(article["content_text"], article["summary"], key=len)
+    texts: tuple[str, str] = (article["content_text"], article["summary"])
+    return max(texts, key=len)
 
 
 def _canonical(url: object) -> str:
@@ -142,21 +164,23 @@ def _canonical(url: object) -> str:
 def _result(
     topic: str,
     articles: Sequence[dict[str, Any]],
+    languages: Sequence[str],
     ranked: Sequence[Relevance],
     duplicates: list[dict[str, Any]],
     min_score: float,
 ) -> Result:
     texts = [f"{a['title']}.\n{_longest(a)}" for a in articles]
-    languages = [detect(text, a.get("language")) for a, text in zip(articles, texts, strict=True)]
     relevant = [i for i, found in enumerate(ranked) if found.score >= min_score]
     phrases = _phrases(topic, [texts[i] for i in relevant], [languages[i] for i in relevant], relevant)
     classified = []
     for index, (article, found) in enumerate(zip(articles, ranked, strict=True)):
-        own = [p.phrase for p in phrases if index in p.articles][:KEYPHRASES_OF_ARTICLE_MAX]
+        having = [p for p in phrases if index in p.articles]
+        own = [p.phrase for p in having[:KEYPHRASES_OF_ARTICLE_MAX]]
+        shared = [p.phrase for p in having if len(p.articles) >= LABEL_ARTICLES_MIN][:1]
         added = {
             "score": found.score,
             "relevant": found.score >= min_score,
-            "labels": labels_of(title=article["title"], text=_longest(article)) or own[:1] or [OTHER],
+            "labels": labels_of(title=article["title"], text=_longest(article)) or shared or [OTHER],
             "keyphrases": own,
             "language": languages[index],
             "reason": found.reason,

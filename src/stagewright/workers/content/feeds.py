@@ -206,7 +206,7 @@ def _text(value: object) -> str:
 
 
 def _line(value: object, limit: int) -> str:
-    return one_line(plain_text(value, limit=limit)) if isinstance(value, (str, int)) else ""
+    return one_line(plain_text(str(value), limit=limit)) if isinstance(value, (str, int)) else ""
 
 
 def _from_tuple(value: Any) -> str | None:

@@ -22,6 +22,7 @@ PHRASES_SHOWN = 14
 _SUMMARY_SENTENCES = {"quick": 2, "comprehensive": 4}
 _SECTION_ARTICLES = {"quick": 5, "comprehensive": 40}
 _SENTENCES_READ = 60  # of one article
+_SCORE_UNKNOWN = 0.5  # of an article that nobody scored
 _HIGHLIGHT_ARTICLES = 30  # the best ones, which offer two sentences each
 
 
@@ -204,9 +205,7 @@ def _said(day: date) -> str:
     return f"{day.day} {day:%B %Y}"
 
 
-def _highlights(
-    entries: Sequence[Entry], texts: Sequence[Sequence[str]], topic: str
-) -> tuple[tuple[str, Entry], ...]:
+def _highlights(entries: Sequence[Entry], texts: Sequence[Sequence[str]], topic: str) -> tuple[tuple[str, Entry], ...]:
     """Choose up to five sentences that say most about the topic, no two of one article or of one meaning."""
     offered: list[str] = []
     owners: list[int] = []
@@ -215,25 +214,22 @@ def _highlights(
         for place in textrank.summarise(texts[index], count=2, topic=topic):
             offered.append(texts[index][place])
             owners.append(index)
-            weights.append(entries[index].score if entries[index].score is not None else 0.5)
+            score = entries[index].score
+            weights.append(_SCORE_UNKNOWN if score is None else score)
     found: dict[int, str] = {}
     for place in textrank.select(offered, weights, count=4 * HIGHLIGHTS, topic=topic):
         found.setdefault(owners[place], offered[place])
     return tuple((sentence, entries[index]) for index, sentence in list(found.items())[:HIGHLIGHTS])
 
 
-def _sections(
-    entries: Sequence[Entry], series: Sequence[chart.Series], shown: int
-) -> tuple[Section, ...]:
+def _sections(entries: Sequence[Entry], series: Sequence[chart.Series], shown: int) -> tuple[Section, ...]:
     colours = {one.label: one.colour for one in series}
     last = series[-1].colour if series else "--c0"
     heaps: dict[str, list[Entry]] = {}
     for entry in entries:
         heaps.setdefault(entry.labels[0], []).append(entry)
-    ranked = sorted(heaps.items(), key=lambda item: (-len(item[1]), item[0]))
-    return tuple(
-        Section(label, colours.get(label, last), tuple(own[:shown]), len(own)) for label, own in ranked
-    )
+    ranked = sorted(heaps.items(), key=lambda item: (item[0] == OTHER, -len(item[1]), item[0]))
+    return tuple(Section(label, colours.get(label, last), tuple(own[:shown]), len(own)) for label, own in ranked)
 
 
 def _sources(
@@ -273,9 +269,7 @@ def _place(url: str) -> str:
         return _text(url, 120)
 
 
-def _repeats(
-    duplicates: Sequence[Mapping[str, Any]], articles: Sequence[Mapping[str, Any]]
-) -> list[Mapping[str, Any]]:
+def _repeats(duplicates: Sequence[Mapping[str, Any]], articles: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     titles = {a.get("id"): _text(a.get("title")) for a in articles}
     return [
         {

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stagewright.workers.content.language import small_words
-from stagewright.workers.content.text import STOP_WORDS, stem, words
+from stagewright.workers.content.text import AMOUNTS, STOP_WORDS, stem, words
 
 PHRASE_WORDS_MIN = 2
 PHRASE_WORDS_MAX = 3
@@ -64,7 +64,7 @@ def _runs(text: str, stop: frozenset[str]) -> list[list[str]]:
     for fragment in _BREAK.split(text):
         run: list[str] = []
         for word in words(fragment):
-            if word in stop or len(word) < 2 or not word[0].isalpha():
+            if word in stop or stem(word) in AMOUNTS or len(word) < 2 or not word[0].isalpha():
                 runs.append(run)
                 run = []
             else:

@@ -14,15 +14,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log
 
-from stagewright.workers.content.text import terms
+from stagewright.workers.content.text import AMOUNTS, terms
 
 FIELDS = ("title", "summary", "text")
 _FIELD_WEIGHTS = {"title": 3.0, "summary": 1.5, "text": 1.0}
 _LENGTH_SHARE = {"title": 0.3, "summary": 0.5, "text": 0.6}  # the b of BM25F: how much a long field is discounted
-_SATURATION = 1.2  # the k1 of BM25
+_SATURATION = 0.9  # the k1 of BM25
 _WEIGHT_FLOOR = 0.5  # a word of the topic counts even if every article has it
 
 _PREFIX_LETTERS = 6
+_FOREIGN_SHARE = 0.8  # of a full score that an article in another language than the topic can have
+
 _PREFIX_WEIGHT = 0.6  # "Batteriespeicher" says less about "battery" than the word itself
 
 FEEDBACK_SCORE_MIN = 0.35
@@ -54,14 +56,19 @@ class Relevance:
     reason: str
 
 
-def rank(topic: str, documents: Sequence[Document]) -> list[Relevance]:
-    """Score every document against the topic, in the order given. A topic without a meaningful word scores 0."""
+def rank(topic: str, documents: Sequence[Document], languages: Sequence[str]) -> list[Relevance]:
+    """Score every document against the topic, in the order given. A topic without a meaningful word scores 0.
+
+    `languages[i]` is the language of document i. The language whose articles have most words of the topic is taken
+    for that of the topic. Of articles in another one only those words are asked that it shares ("Batteriespeicher"
+    begins with "battery", but a grid is "Netz"), and what they score counts for less.
+    """
     asked = list(dict.fromkeys(terms(topic)))
     if not documents or not asked:
         return [Relevance(0.0, (), "the topic has no word to look for") for _ in documents]
     corpus = _Corpus(documents)
-    weights = corpus.topic_weights(asked)
-    direct = [_score(weights, corpus.hits(i, asked)) for i in range(len(documents))]
+    weights = _weights_by_language(asked, corpus, languages)
+    direct = [_score(weights[language], corpus.hits(i, asked)) for i, language in enumerate(languages)]
     related = corpus.related(direct, asked)
     found = []
     for index, score in enumerate(direct):
@@ -69,6 +76,25 @@ def rank(topic: str, documents: Sequence[Document]) -> list[Relevance]:
         near = corpus.hits(index, list(related), prefixes=False)
         total = score + _RELATED_SHARE * _score(related, near) * (1.0 - score)
         found.append(Relevance(round(total, 4), _matched(hits), _reason(asked, hits, near)))
+    return found
+
+
+def _weights_by_language(
+    asked: Sequence[str], corpus: _Corpus, languages: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Return what each word of the topic is worth in each language; the worths of a full match sum to 1 or less."""
+    shared: dict[str, set[str]] = {language: set() for language in languages}
+    for index, language in enumerate(languages):
+        shared[language].update(corpus.hits(index, asked))
+    size = Counter(languages)
+    home = max(shared, key=lambda language: (len(shared[language]), size[language], language))
+    weights = corpus.topic_weights(asked)
+    found = {}
+    for language, known in shared.items():
+        is_home = len(known) == len(shared[home])
+        expected = {term: w for term, w in weights.items() if is_home or term in known}
+        total = sum(expected.values()) / (1.0 if is_home else _FOREIGN_SHARE)
+        found[language] = {term: w / total for term, w in expected.items()}
     return found
 
 
@@ -122,7 +148,7 @@ class _Corpus:
         return {term: known.get(term, mean) for term in asked}
 
     def related(self, scores: Sequence[float], asked: Sequence[str]) -> dict[str, float]:
-        """Return words that the best articles share and the others lack, with Robertson's selection value."""
+        """Return words that the best articles share and the others lack, by Robertson's selection value; sum 1."""
         best = sorted(range(len(scores)), key=lambda i: -scores[i])[:FEEDBACK_ARTICLES_MAX]
         best = [i for i in best if scores[i] >= FEEDBACK_SCORE_MIN]
         if len(best) < FEEDBACK_ARTICLES_MIN:
@@ -132,24 +158,22 @@ class _Corpus:
         values: dict[str, float] = {}
         for term, r in counts.items():
             n = self.frequency[term]
-            if r < 2 or term in asked or len(term) < 3:
+            if r < 2 or term in asked or term in AMOUNTS or len(term) < 3:
                 continue
             odds = (r + 0.5) * (total - n - chosen + r + 0.5) / ((n - r + 0.5) * (chosen - r + 0.5))
             if odds > 1.0:
                 values[term] = r * log(odds)
         ranked = sorted(values.items(), key=lambda item: (-item[1], item[0]))
-        return dict(ranked[:RELATED_TERMS])
+        total_value = sum(value for _, value in ranked[:RELATED_TERMS])
+        return {term: value / total_value for term, value in ranked[:RELATED_TERMS]}
 
 
 def _score(weights: Mapping[str, float], hits: Mapping[str, Mapping[str, float]]) -> float:
-    total = sum(weights.values())
-    if not total:
-        return 0.0
     gained = 0.0
     for term, counts in hits.items():
         frequency = sum(counts.values())
-        gained += weights[term] * frequency / (frequency + _SATURATION)
-    return min(1.0, gained / total)
+        gained += weights.get(term, 0.0) * frequency / (frequency + _SATURATION)
+    return min(1.0, gained)
 
 
 def _matched(hits: Mapping[str, Mapping[str, float]]) -> tuple[str, ...]:

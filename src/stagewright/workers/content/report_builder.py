@@ -27,7 +27,7 @@ TITLE_CHARS_MAX = 200
 DEPTHS = ("quick", "comprehensive")
 _TEMPLATES = Path(__file__).parent / "templates"
 _MARKDOWN_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&])")
-_MARKDOWN_LINE_START = re.compile(r"^(\s*)([-+=]|\d+[.)])", re.MULTILINE)
+_MARKDOWN_LINE_START = re.compile(r"^(\s*)([-+=]|\d+[.)](?=\s|$))", re.MULTILINE)
 
 worker = Worker(
     "report-builder",
@@ -115,7 +115,7 @@ def markdown_text(value: object) -> str:
     """Escape a text so that Markdown shows it as it is: no markup, no HTML, no list or heading at its start."""
     if isinstance(value, _Ready):
         return value
-    text = " ".join(str(value).split())
+    text = re.sub(r"\s+", " ", str(value))
     escaped = _MARKDOWN_SPECIAL.sub(lambda m: {"<": "&lt;", ">": "&gt;", "&": "&amp;"}.get(m[1], "\\" + m[1]), text)
     return _MARKDOWN_LINE_START.sub(lambda m: f"{m[1]}{m[2][:-1]}\\{m[2][-1]}", escaped)
 

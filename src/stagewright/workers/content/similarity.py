@@ -114,7 +114,7 @@ def _sharing(keys: Sequence[Iterable[str]]) -> set[tuple[int, int]]:
 
 
 def _pairs(buckets: Iterable[list[int]]) -> set[tuple[int, int]]:
-    found = set()
+    found: set[tuple[int, int]] = set()
     for members in buckets:
         members = members[:BUCKET_MAX]
         found.update((a, b) for i, a in enumerate(members) for b in members[i + 1 :])

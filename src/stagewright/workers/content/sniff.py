@@ -112,6 +112,7 @@ def _is_list(head: bytes) -> bool:
     """Tell whether the first lines look like addresses or paths, one on each line."""
     if b"\0" in head or not head:
         return False
-    lines = [line.strip() for line in head.decode("utf-8", "replace").splitlines()[:-1] or [head.decode("utf-8", "replace")]]
-    entries = [line.strip() for line in lines if line and not line.startswith("#")][:20]
+    text = head.decode("utf-8", "replace")
+    whole = text.splitlines()[:-1] or [text]  # the last line may be cut
+    entries = [line.strip() for line in whole if line.strip() and not line.lstrip().startswith("#")][:20]
     return bool(entries) and all(_LIST_LINE.fullmatch(entry) for entry in entries)

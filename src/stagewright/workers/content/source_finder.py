@@ -108,7 +108,8 @@ async def find_within(inputs: Mapping[str, Any], ctx: Context, *, limits: Limits
     feeds = _ordered(list(search.feeds.values()), topic)
     for feed in feeds[limit:]:
         search.skip(feed["url"], f"beyond the limit of {limit} feeds")
-    summary = {"items_processed": len(feeds[:limit]), "errors": [f"{s['source']}: {s['reason']}" for s in search.skipped]}
+    errors = [f"{skipped['source']}: {skipped['reason']}" for skipped in search.skipped]
+    summary = {"items_processed": len(feeds[:limit]), "errors": errors}
     return Result({"feeds": feeds[:limit], "skipped": search.skipped}, summary=summary)
 
 
@@ -132,7 +133,8 @@ def _nothing_found(search: _Search) -> Terminal | Retry:
     if search.troubles and all(t.is_transient for t in search.troubles) and len(search.troubles) == len(search.skipped):
         waits = [t.after_s for t in search.troubles if t.after_s is not None]
         return Retry(f"{message}; trying again may help", after_s=min(waits, default=None), code="sources_unavailable")
-    return Terminal(f"{message}; name a feed, an OPML file, a folder with feeds or a page that links one", code="no_source")
+    mend = "name a feed, an OPML file, a folder with feeds or a page that links one"
+    return Terminal(f"{message}; {mend}", code="no_source")
 
 
 def _ordered(feeds: list[dict[str, str]], topic: str) -> list[dict[str, str]]:

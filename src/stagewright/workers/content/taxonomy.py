@@ -21,7 +21,7 @@ _LISTS = {
     "substation|site|phase|opened|inbetriebnahme|großspeicher|baustart|projekt|anschluss",
     "Technology & research": "research|researcher|laboratory|prototype|study|university|scientist|chemistry|"
     "efficiency|electrolyte|anode|cathode|breakthrough|patent|algorithm|experiment|peer review|measurement|"
-    "density|simulation|degradation|cycle life|forschung|studie|universität",
+    "density|simulation|test|testing|trial|demonstration|degradation|cycle life|forschung|studie|universität",
     "Policy & regulation": "regulator|regulation|ministry|minister|law|legislation|rule|subsidy|consultation|"
     "government|licence|license|compliance|court|parliament|directive|tax credit|permit|mandate|senate|policy|"
     "gesetz|bundesnetzagentur|genehmigung|verordnung|netzentgelt|förderung",

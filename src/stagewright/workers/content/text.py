@@ -16,12 +16,13 @@ _LINE_ENDS = re.compile(r"\s*\n\s*")
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _SENTENCE_END = re.compile(r"[.!?…]+[\"”»’')\]]*\s+(?=[\"“„«(‘]?[^\W_a-zà-öø-ÿ])|\n+")
 
-_ABBREVIATIONS = frozenset(
+_ABBREVIATION_LIST = (
     "e.g i.e etc vs mr mrs ms dr prof st no nos inc ltd co corp jr sr dept est approx fig vol pp al ca cf "
-    "jan feb mar apr jun jul aug sep sept oct nov dec bzw ca nr usw vgl evtl inkl mio mrd u.a z.b d.h".split()
+    "jan feb mar apr jun jul aug sep sept oct nov dec bzw ca nr usw vgl evtl inkl mio mrd u.a z.b d.h"
 )
+_ABBREVIATIONS = frozenset(_ABBREVIATION_LIST.split())
 
-STOP_WORDS = frozenset(
+_STOP_WORD_LIST = (
     "a about above after again against all almost along already also although always am among an and another any "
     "are aren't around as at away back be became because been before being below between both but by came can "
     "can't cannot could did do does doing done down due during each either else even ever every few first for "
@@ -32,8 +33,17 @@ STOP_WORDS = frozenset(
     "she should since so some still such take taken takes than that the their them then there these they this "
     "those though three through thus to together too took toward two under until up upon us use used uses using "
     "very via was way we well went were what when where whether which while who whom whose why will with within "
-    "without would yet you your".split()
+    "without would yet you your come comes"
 )
+STOP_WORDS = frozenset(_STOP_WORD_LIST.split())
+
+_AMOUNT_LIST = (
+    "two three four five six seven eight nine ten hundred thousand million billion half third quarter per cent percent "
+    "hour day week month year today yesterday monday tuesday wednesday thursday friday saturday sunday january "
+    "february march april may june july august september october november december kw mw gw kwh mwh gwh km kg "
+    "usd eur euro dollar"
+)
+AMOUNTS = frozenset(_AMOUNT_LIST.split())  # stems that name an amount or a time, not a thing
 
 
 def plain_text(markup: str, *, limit: int) -> str:
@@ -103,11 +113,7 @@ def stem(word: str) -> str:
 
 def terms(text: str) -> list[str]:
     """Return the stems of the words that carry meaning: no stop words, no single letters, no bare numbers."""
-    return [
-        stem(word)
-        for word in words(text)
-        if len(word) > 1 and word not in STOP_WORDS and not word.isnumeric()
-    ]
+    return [stem(word) for word in words(text) if len(word) > 1 and word not in STOP_WORDS and not word.isnumeric()]
 
 
 def sentences(text: str, *, limit: int) -> list[str]:
@@ -131,5 +137,5 @@ def _append(found: list[str], sentence: str) -> None:
 
 
 def _ends_with_abbreviation(sentence: str) -> bool:
-    last = sentence.rsplit(maxsplit=1)[-1].casefold().lstrip("(\"“„") if sentence.strip() else ""
+    last = sentence.rsplit(maxsplit=1)[-1].casefold().lstrip('("“„') if sentence.strip() else ""
     return last in _ABBREVIATIONS or (len(last) == 1 and last.isalpha())
