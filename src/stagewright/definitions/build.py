@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from hashlib import sha256
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -28,6 +29,8 @@ NOT_RUN_YET: Mapping[str, tuple[str, ...]] = {
 }
 """Fields that are part of the language and refused by this release. Delete a name here to let it through."""
 
+PROBLEMS_MAX = 1_000  # finding the name that was meant takes time, and nobody reads more
+
 EXECUTION_FIELDS = (*("id", "pipeline", "version", "project_id", "client_id", "request_id", "priority", "created_at"),)
 """What an expression may ask of `execution`."""
 
@@ -43,8 +46,15 @@ def build(document: Mapping[str, Any]) -> tuple[Pipeline | None, list[Problem]]:
     builder = _Builder(document, problems)
     pipeline = builder.build()
     if builder.problems:
-        return None, list({(each.pointer, each.detail): each for each in builder.problems}.values())
+        return None, _bounded({(each.pointer, each.detail): each for each in builder.problems}.values())
     return pipeline, []
+
+
+def _bounded(problems: Collection[Problem]) -> list[Problem]:
+    if len(problems) <= PROBLEMS_MAX:
+        return list(problems)
+    more = Problem(f"There are more than {PROBLEMS_MAX} problems; mend these first.", "#")
+    return [more, *islice(problems, PROBLEMS_MAX)]
 
 
 class _Builder:
@@ -89,6 +99,9 @@ class _Builder:
 
     def _refuse(self, detail: str, at: str) -> None:
         self.problems.append(Problem(detail, at))
+
+    def _is_full(self) -> bool:
+        return len(self.problems) > PROBLEMS_MAX
 
     def _refuse_later(self, value: Mapping[str, Any], part: str, at: str) -> None:
         for field in NOT_RUN_YET[part]:
@@ -159,13 +172,12 @@ class _Builder:
             if need in self.positions:
                 known.append(need)
                 self.places.setdefault((id, need), place)
-            elif need:
+            elif need and not self._is_full():
                 self._refuse(self._no_stage(need), place)
         return known
 
     def _no_stage(self, name: str) -> str:
-        ids = list(self.positions)
-        return f"There is no stage {shown(name)}{did_you_mean(name, ids)}; known: {listed(ids)}."
+        return f"There is no stage {shown(name)}{did_you_mean(name, self.positions)}; known: {listed(self.positions)}."
 
     def _implied(self, id: str, inputs: Any, at: str) -> list[str]:
         """Check the expressions of the inputs and return the stages that they name."""
@@ -175,6 +187,8 @@ class _Builder:
         self.problems += compiled.problems
         needs: list[str] = []
         for reference, place in compiled.places:
+            if self._is_full():
+                break
             detail = self._wrong_reference(reference)
             if detail is not None:
                 self._refuse(detail, place)

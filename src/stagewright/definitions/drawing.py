@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from stagewright.definitions.durations import show_duration
 from stagewright.definitions.graph import topological_order
 from stagewright.model.pipeline import Pipeline, Stage
-from stagewright.model.policy import SECOND_US
 
 STAGES_DRAWN_MAX = 500  # more is no picture; the rest is counted in words
 LABEL_LENGTH_MAX = 26  # characters
@@ -61,7 +61,7 @@ def status_of(stage: Stage, statuses: Mapping[str, str] | None) -> str:
 def activity_of(stage: Stage) -> str:
     """Say in a few words what a stage does: its worker and action, or how long it sleeps."""
     if stage.worker is None:
-        return f"sleeps {(stage.sleep_us or 0) / SECOND_US:g} s"
+        return f"sleeps {show_duration(stage.sleep_us or 0)}"
     return f"{stage.worker} · {stage.action}" if stage.action else stage.worker
 
 

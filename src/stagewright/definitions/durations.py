@@ -38,3 +38,12 @@ def _microseconds(value: object) -> int:
     if form is None or not 0 < len(value) <= DURATION_LENGTH_MAX:
         raise ValueError("its form is not numbers with the units d, h, m, s, ms, each once and in this order")
     return round(sum(float(amount) * UNITS_US[unit] for unit, amount in form.groupdict().items() if amount))
+
+
+def show_duration(duration_us: int) -> str:
+    """Write microseconds as a document would: `1h30m`, `500ms`; below a millisecond it is rounded to `0ms`."""
+    text = ""
+    for unit, unit_us in UNITS_US.items():
+        amount, duration_us = divmod(duration_us, unit_us)
+        text += f"{amount}{unit}" if amount else ""
+    return text or "0ms"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -11,7 +10,7 @@ import orjson
 from stagewright.definitions.build import build
 from stagewright.definitions.read_json import NotReadable, json_lines, read_json
 from stagewright.definitions.values import check_value, copy_value
-from stagewright.definitions.words import pointer_keys, shown, type_of
+from stagewright.definitions.words import pointer_keys, printable, shown, type_of
 from stagewright.model.errors import InvalidDocument, Malformed, Problem, TooLarge
 from stagewright.model.pipeline import Pipeline
 
@@ -51,10 +50,15 @@ def _load(value: Any, problems: list[Problem], line_of: LineOf) -> Pipeline:
         found = [*problems, *found]
     if pipeline is not None and not found:
         return pipeline
-    placed = [each if each.line is not None else replace(each, line=line_of(each.pointer)) for each in found]
+    placed = [_placed(each, line_of) for each in found]
     placed.sort(key=_position)
     more = f" and {len(placed) - 1} more problems" if len(placed) > 1 else ""
     raise InvalidDocument(f"{placed[0].pointer}: {placed[0].detail}{more}", placed)
+
+
+def _placed(problem: Problem, line_of: LineOf) -> Problem:
+    line = problem.line if problem.line is not None else line_of(problem.pointer)
+    return Problem(printable(problem.detail), printable(problem.pointer), line)
 
 
 def _is_poisoned(value: dict[str, Any], problems: list[Problem]) -> bool:
@@ -121,6 +125,7 @@ def _read_yaml(text: str) -> tuple[Any, list[Problem], LineOf]:
 
 
 def _malformed(detail: str, line: int | None) -> Malformed:
+    detail = printable(detail)
     where = f"Line {line}: " if line is not None else ""
     return Malformed(where + detail, (Problem(detail, "#", line),))
 

@@ -97,10 +97,26 @@ def check_parameters_schema(schema: Mapping[str, Any], base: str) -> list[Proble
     if not problems:
         try:
             validator_of(schema)
+            problems += _unfit_defaults(schema, base)
         except ValueError as error:
             detail = getattr(error, "message", str(error)).split("\n")[0]
             path = getattr(error, "instance_path", [])
             problems.append(Problem(f"The schema cannot be used: {detail}", pointer(base, *path)))
+    return problems
+
+
+def _unfit_defaults(schema: Mapping[str, Any], base: str) -> list[Problem]:
+    """List defaults that their own schema refuses, which else only the first execution would tell."""
+    problems: list[Problem] = []
+    for name, inner in schema.get("properties", {}).items():
+        if not isinstance(inner, Mapping) or "default" not in inner:
+            continue
+        validator = validator_of({"$defs": schema.get("$defs", {}), **inner})
+        place = pointer(base, "properties", name, "default")
+        for error in islice(validator.iter_errors(inner["default"]), PROBLEMS_MAX):
+            problems += [
+                Problem(f"The default does not fit: {each.detail}", place) for each in explain(error, {}, place)
+            ]
     return problems
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from stagewright.definitions.durations import parse_duration
+from stagewright.definitions.durations import parse_duration, show_duration
 from stagewright.definitions.words import pointer, shown
 from stagewright.model.errors import Problem
 from stagewright.model.pipeline import QUEUE_TIMEOUT_US, SILENCE_TIMEOUT_US, STAGE_TIMEOUT_US
@@ -75,8 +75,8 @@ def _retry(value: Any, base: str, outer: RetryPolicy, problems: list[Problem]) -
     if max_us < initial_us:
         field = "max" if "max" in value else "initial"
         detail = (
-            f"The longest wait (max, {max_us / 1e6:g} s) is shorter than the first (initial, {initial_us / 1e6:g} s); "
-            "raise max or lower initial."
+            f"The longest wait (max, {show_duration(max_us)}) is shorter than the first "
+            f"(initial, {show_duration(initial_us)}); raise max or lower initial."
         )
         problems.append(Problem(detail, pointer(base, field)))
         max_us = initial_us

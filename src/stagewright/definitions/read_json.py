@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -34,8 +35,16 @@ def read_json(text: str) -> tuple[Any, list[Problem]]:
     def constant(name: str) -> NoReturn:
         raise NotReadable(f"JSON has no {name}; write a number or null.", _line_of_constant(text, name))
 
+    def number(digits: str) -> float:
+        value = float(digits)
+        if not math.isfinite(value):
+            raise NotReadable(
+                f"The number {digits[:40]} is too large; write it as text.", _line_of_constant(text, digits)
+            )
+        return value
+
     try:
-        value = json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
+        value = json.loads(text, object_pairs_hook=pairs, parse_constant=constant, parse_float=number)
     except json.JSONDecodeError as error:
         raise NotReadable(f"The text is no JSON: {error.msg} at column {error.colno}.", error.lineno) from None
     except RecursionError:

@@ -6,6 +6,7 @@ multiply beyond a bound.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -157,10 +158,10 @@ class YamlReader:
             return _CONSTANTS[text]
         if _INT.fullmatch(text):
             return int(text, 0 if text[:2] in ("0o", "0x") else 10)
-        if _FLOAT.fullmatch(text):
+        if _FLOAT.fullmatch(text) and math.isfinite(float(text)):
             return float(text)
-        if _NO_NUMBER.fullmatch(text):
-            detail = f"JSON has no {text}; write a number or null, or put it in quotes."
+        if _FLOAT.fullmatch(text) or _NO_NUMBER.fullmatch(text):
+            detail = f"JSON has no number {text[:40]}; write a number or null, or put it in quotes."
             self.problems.append(Problem(detail, self._place(), _line(event)))
             return None
         return text

@@ -76,10 +76,11 @@ class _Walk:
             self.refuse(f"The nesting is deeper than {DEPTH_MAX}; make it flatter.", base, keys)
             return None
         if isinstance(value, Mapping):
-            return {
-                self.check_key(key, base, keys): self.copy(item, base, (*keys, str(key)), depth + 1)
-                for key, item in value.items()
-            }
+            members: dict[str, Any] = {}
+            for key, item in value.items():
+                name = self.check_key(key, base, keys)
+                members[name] = self.copy(item, base, (*keys, name), depth + 1)
+            return members
         if isinstance(value, list | tuple):
             return [self.copy(item, base, (*keys, number), depth + 1) for number, item in enumerate(value)]
         self.refuse(f"Expected a JSON value, found a Python {type(value).__name__}.", base, keys)

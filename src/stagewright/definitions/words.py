@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any
 
 import orjson
 
-SUGGESTION_CANDIDATES_MAX = 500
+SUGGESTION_CANDIDATES_MAX = 200
 SUGGESTION_LENGTH_MAX = 100
 FOUND_LENGTH_MAX = 60
 
@@ -84,7 +84,12 @@ def shown(value: Any) -> str:
     return text if len(text) <= FOUND_LENGTH_MAX else text[: FOUND_LENGTH_MAX - 1] + "…"
 
 
-def listed(names: Iterable[Any], limit: int = 12) -> str:
+def listed(names: Collection[Any], limit: int = 12) -> str:
     """Join names with commas, at most `limit` of them."""
-    every = [str(name) for name in names]
-    return ", ".join(every[:limit]) + (f" and {len(every) - limit} more" if len(every) > limit else "")
+    text = ", ".join(str(name) for name in islice(names, limit))
+    return text + (f" and {len(names) - limit} more" if len(names) > limit else "")
+
+
+def printable(text: str) -> str:
+    """Replace what cannot be sent as UTF-8 or stored: NUL and halves of surrogate pairs."""
+    return text.replace("\x00", "�").encode("utf-8", "replace").decode()

@@ -1,0 +1,97 @@
+"""The registry of pipelines: names and versions in the database, the latest ones kept in memory."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from stagewright.definitions.load import load_value
+from stagewright.model.errors import UnknownPipeline
+from stagewright.model.pipeline import Pipeline
+from stagewright.ports.clock import Clock
+from stagewright.ports.store import Row, Store
+
+KEPT_MAX = 1_000
+NAMES_SAID_MAX = 20
+
+
+class Registry:
+    """Pipelines of one database. Reads of a name seen before cost no database call."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._kept: OrderedDict[tuple[str, str, int | None], Pipeline] = OrderedDict()
+        self._snapshots: set[str] = set()
+
+    async def register(self, pipeline: Pipeline, project: str = "default") -> tuple[Pipeline, bool]:
+        """Make a changed pipeline the next version; returns it with its version and whether it is new."""
+        now = self._clock.now_us()
+        document = orjson.dumps(pipeline.document).decode()
+        rows = await self._store.write(
+            [
+                ("add_definition", (pipeline.digest, document, now)),
+                ("add_pipeline", (project, pipeline.name, pipeline.digest, pipeline.description, now)),
+            ]
+        )
+        self._kept.pop((project, pipeline.name, None), None)
+        return await self.get(pipeline.name, project=project), bool(rows[1])
+
+    async def get(self, name: str, version: int | None = None, project: str = "default") -> Pipeline:
+        """Return a pipeline, its latest version unless one is named; `UnknownPipeline` says what there is."""
+        key = (project, name, version)
+        kept = self._kept.get(key)
+        if kept is not None:
+            return kept
+        if version is None:
+            rows = await self._store.read("pipeline_latest", project, name)
+        else:
+            rows = await self._store.read("pipeline_version", project, name, version)
+        if not rows:
+            raise UnknownPipeline(await self._what_there_is(name, version, project))
+        pipeline = replace(load_value(orjson.loads(rows[0][5])), version=rows[0][1])
+        self._kept[key] = pipeline
+        if len(self._kept) > KEPT_MAX:
+            self._kept.popitem(last=False)
+        return pipeline
+
+    async def page(self, after: str, limit: int, project: str = "default") -> list[dict[str, Any]]:
+        """Return pipelines by name, the latest version of each."""
+        return [_shape(row) for row in await self._store.read("pipelines", project, after, limit)]
+
+    async def describe(self, name: str, version: int | None = None, project: str = "default") -> dict[str, Any]:
+        """Return a pipeline with its document, for the API."""
+        pipeline = await self.get(name, version, project)
+        rows = await self._store.read("pipeline_version", project, name, pipeline.version)
+        return _shape(rows[0]) | {"document": dict(pipeline.document)}
+
+    async def delete(self, name: str, project: str = "default") -> None:
+        """Take a pipeline out of use; executions keep their snapshots."""
+        rows = await self._store.write([("delete_pipeline", (project, name, self._clock.now_us()))])
+        self._kept = OrderedDict((key, kept) for key, kept in self._kept.items() if key[:2] != (project, name))
+        if not rows[0]:
+            raise UnknownPipeline(await self._what_there_is(name, None, project))
+
+    async def snapshot(self, pipeline: Pipeline) -> None:
+        """Keep the definition of an inline pipeline, so that its executions can be loaded again."""
+        if pipeline.digest in self._snapshots:
+            return
+        document = orjson.dumps(pipeline.document).decode()
+        await self._store.write([("add_definition", (pipeline.digest, document, self._clock.now_us()))])
+        if len(self._snapshots) >= KEPT_MAX:
+            self._snapshots.clear()
+        self._snapshots.add(pipeline.digest)
+
+    async def _what_there_is(self, name: str, version: int | None, project: str) -> str:
+        rows = await self._store.read("pipelines", project, "", NAMES_SAID_MAX)
+        names = ", ".join(row[0] for row in rows) or "none yet; register one with POST /api/pipelines"
+        what = f"'{name}'" if version is None else f"'{name}' with version {version}"
+        return f"There is no pipeline {what}. There are: {names}"
+
+
+def _shape(row: Row) -> dict[str, Any]:
+    name, version, digest, description, created_at, _ = row
+    return {"name": name, "version": version, "digest": digest, "description": description, "created_at": created_at}
