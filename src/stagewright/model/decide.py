@@ -173,7 +173,7 @@ def _on_progress(state: Execution, message: Any, now: int, limits: Limits, decis
 
 
 def _on_timer(state: Execution, message: Any, now: int, limits: Limits, decision: Decision) -> None:
-    if state.ending is not None or state.status not in ("running", "paused"):
+    if not _is_live(state):
         return
     if now >= state.deadline_at:
         text = f"The execution was not done {in_seconds(state.deadline_at - state.created_at)} after it was created. "
@@ -297,6 +297,17 @@ def _artifact_data(artifact: Any) -> dict[str, Any]:
     }
 
 
+def _on_halt(state: Execution, message: Any, now: int, limits: Limits, decision: Decision) -> None:
+    if state.is_final:
+        return
+    decision.changed, decision.status, decision.error = True, "paused", message.failure
+    decision.ending = None
+    for step in state.open.values():
+        effect = Revoke if step.status == "running" else Free
+        decision.effects.append(effect(step.name, step.attempt))
+    add_event(decision, now, "execution.paused", {"error": message.failure.as_json()})
+
+
 _HANDLERS: dict[type, Callable[[Execution, Any, int, Limits, Decision], None]] = {
     messages.Start: _on_start,
     messages.Continue: _on_continue,
@@ -310,4 +321,5 @@ _HANDLERS: dict[type, Callable[[Execution, Any, int, Limits, Decision], None]] =
     messages.Timer: _on_timer,
     messages.Cancel: _on_cancel,
     messages.Retry: _on_retry,
+    messages.Halt: _on_halt,
 }

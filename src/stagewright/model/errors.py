@@ -13,6 +13,7 @@
     └── Stalled             503 stalled              cannot be made durable now; try again later
     Trouble                              the world outside failed; retried by a policy with a bound
     ├── StoreTrouble        503 store_trouble
+    │   ├── BadRows         500 bad_rows             the database refuses what one execution wants to write
     │   └── Fenced          503 fenced               this node has been declared dead; the process must end
     ├── DataLost            500 data_lost            a data reference does not resolve to its bytes
     └── Misconfigured       –                        settings stop the start, all of them named at once
@@ -133,6 +134,12 @@ class StoreTrouble(Trouble):
     """The database did not do what was asked within its bound."""
 
     code, title = "store_trouble", "The database is not working"
+
+
+class BadRows(StoreTrouble):
+    """The database refuses a row for what it holds; sending it again would not help."""
+
+    code, status, title = "bad_rows", 500, "The database refused a row"
 
 
 class Fenced(StoreTrouble):

@@ -95,7 +95,7 @@ class Execution:
     pipeline: str
     version: int
     digest: str
-    parameters: bytes  # JSON object
+    parameters: bytes | DataRef  # JSON object
     created_at: int
     deadline_at: int
     project: str = "default"

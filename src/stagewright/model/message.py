@@ -56,6 +56,7 @@ class Completed:
     summary: dict[str, Any] | None = None
     artifacts: Sequence[Artifact] = ()
     cost_usd_micros: int | None = None
+    content: bytes | None = None  # what an output in the kv tier refers to, to be written with it
 
 
 @dataclass(slots=True)
@@ -105,6 +106,25 @@ class Retry:
     from_stage: str | None = None
 
 
+@dataclass(slots=True)
+class Halt:
+    """A bug or bad data in this one execution: it pauses with its error until somebody retries it."""
+
+    failure: Failure
+
+
 Message = (
-    Start | Continue | Granted | Queued | Unresolved | Completed | Failed | Lost | Progress | Timer | Cancel | Retry
+    Start
+    | Continue
+    | Granted
+    | Queued
+    | Unresolved
+    | Completed
+    | Failed
+    | Lost
+    | Progress
+    | Timer
+    | Cancel
+    | Retry
+    | Halt
 )

@@ -1,0 +1,1 @@
+"""Object stores: adapters of `ports.objects`."""

@@ -1,0 +1,73 @@
+"""After the commit: hand attempts to the channel that reaches their worker, and take them back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stagewright.engine.actor import Actor
+from stagewright.engine.slots import Slots
+from stagewright.model.execution import Failure, Step
+from stagewright.model.message import Failed
+from stagewright.ports.channel import Assignment, Channel, Mailbox, WorkerFacts
+
+
+class Dispatcher:
+    """Knows which channel reaches which worker; channels are looked at in order."""
+
+    def __init__(self, channels: Sequence[Channel]) -> None:
+        self._channels = tuple(channels)
+        self._mailbox: Mailbox | None = None
+        self._ways: dict[str, tuple[Channel, WorkerFacts]] = {}
+        self.slots = Slots(lambda worker: self._ways[worker][1].slots if worker in self._ways else 0)
+
+    async def start(self, mailbox: Mailbox) -> None:
+        """Start the channels; their workers are known from now on."""
+        self._mailbox = mailbox
+        for channel in self._channels:
+            await channel.start(mailbox)
+
+    async def stop(self) -> None:
+        """Stop the channels in reverse order."""
+        for channel in reversed(self._channels):
+            await channel.stop()
+
+    def look(self) -> None:
+        """Learn anew which workers there are."""
+        for channel in reversed(self._channels):
+            for name, facts in channel.workers().items():
+                self._ways[name] = (channel, facts)
+
+    def facts(self, worker: str) -> WorkerFacts | None:
+        """Return what is known of a worker."""
+        way = self._ways.get(worker)
+        return None if way is None else way[1]
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all workers."""
+        return tuple(self._ways)
+
+    def dispatch(self, actor: Actor, step: Step) -> None:
+        """Hand over the attempt that was just committed."""
+        stage = actor.state.plan.stages[step.name].stage
+        assert stage.worker is not None
+        way = self._ways.get(stage.worker)
+        if way is None:
+            self._fail_unknown(actor, step, stage.worker)
+            return
+        inputs = actor.inputs.pop(step.name, stage.inputs)
+        assignment = Assignment(
+            actor.state.id, step.name, step.attempt, stage.worker, stage.action, inputs, stage.timeout_us,
+            stage.silence_timeout_us, step.lost > 0,
+        )  # fmt: skip
+        way[0].dispatch(assignment)
+
+    def revoke(self, execution_id: str, step: str, attempt: int) -> None:
+        """Take an attempt back, whoever has it."""
+        for channel in self._channels:
+            channel.revoke(execution_id, step, attempt)
+
+    def _fail_unknown(self, actor: Actor, step: Step, worker: str) -> None:
+        assert self._mailbox is not None
+        text = f"Worker '{worker}' of stage '{step.name}' is not there any more: start it, then retry"
+        failure = Failure("unknown_worker", text, "transient", True, step.name)
+        self._mailbox.post(actor.state.id, Failed(step.name, step.attempt, failure))

@@ -1,0 +1,206 @@
+"""The journal: makes the decisions of many executions durable in one flush, then lets their effects happen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from stagewright.engine.actor import Actor, Unsaved
+from stagewright.engine.rows import artifact_row, execution_row, page_row, step_row
+from stagewright.engine.settings import EngineSettings
+from stagewright.model.data import DataRef
+from stagewright.model.errors import BadRows, Fenced, StoreTrouble
+from stagewright.ports.clock import Clock
+from stagewright.ports.store import Batch, Store, Winner
+
+RESEND_PAUSE_S = 0.05
+
+
+@dataclass(slots=True)
+class Saved:
+    """An actor's part of a flush, and whether another submission won its key."""
+
+    actor: Actor
+    unsaved: Unsaved
+    winner: Winner | None = None
+    error: Exception | None = None
+
+
+class Journal:
+    """One flush in flight; what becomes unsaved meanwhile gathers for the next. Flushes are numbered from 1."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        settings: EngineSettings,
+        on_saved: Callable[[list[Saved]], None],
+        on_fatal: Callable[[BaseException], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._settings = settings
+        self._on_saved = on_saved
+        self._on_fatal = on_fatal
+        self._waiting: deque[Actor] = deque()
+        self._rows = 0  # about how many wait
+        self._page = 0
+        self._number = 0
+        self._flushing: asyncio.Task[None] | None = None
+        self._failing_since: int | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.flushes = 0
+        self.rows_written = 0
+
+    @property
+    def pending_rows(self) -> int:
+        """About how many rows wait for a flush."""
+        return self._rows
+
+    @property
+    def is_stalled(self) -> bool:
+        """True while nothing can be written, or more waits than the bound."""
+        return self._failing_since is not None or self._rows > self._settings.pending_rows_max
+
+    def start(self, last_page: int) -> None:
+        """Go on after the last event page of the database."""
+        self._page = last_page
+
+    def add(self, actor: Actor, rows: int) -> None:
+        """Tell that an actor has unsaved work; `rows` more than before. It must be told once before each flush."""
+        self._rows += rows
+        if not actor.is_listed:
+            actor.is_listed = True
+            self._waiting.append(actor)
+
+    def kick(self, rows_min: int = 1) -> None:
+        """Begin a flush if none is being written and at least so many rows wait."""
+        if self._flushing is None and self._waiting and self._rows >= rows_min:
+            self._idle.clear()
+            saved = self._take()
+            self._flushing = asyncio.get_running_loop().create_task(self._flush(saved), name="journal-flush")
+            self._flushing.add_done_callback(self._flushed)
+
+    async def drain(self) -> None:
+        """Wait until nothing is unsaved."""
+        while self._flushing is not None or self._waiting:
+            self.kick()
+            await self._idle.wait()
+
+    def _take(self) -> list[Saved]:
+        saved: list[Saved] = []
+        rows = 0
+        while self._waiting and rows < self._settings.flush_rows_max:
+            actor = self._waiting.popleft()
+            unsaved = actor.unsaved
+            actor.is_listed, actor.unsaved = False, None
+            if unsaved is not None:
+                rows += unsaved.rows
+                actor.flushing += 1
+                saved.append(Saved(actor, unsaved))
+        self._rows = max(0, self._rows - rows) if self._waiting else 0
+        return saved
+
+    def _flushed(self, task: asyncio.Task[None]) -> None:
+        self._flushing = None
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            self._on_fatal(error)
+            return
+        self.kick()
+        if self._flushing is None:
+            self._idle.set()
+
+    async def _flush(self, saved: list[Saved]) -> None:
+        """Write a batch; halve it by execution on bad rows until the culprit is alone."""
+        self._number += 1
+        batch = self._batch(saved, self._number)
+        try:
+            losers = await self._write(batch)
+        except BadRows as error:
+            if len(saved) == 1:
+                saved[0].error = error
+                self._on_saved(saved)
+                return
+            middle = len(saved) // 2
+            await self._flush(saved[:middle])
+            await self._flush(saved[middle:])
+            return
+        for record in saved if losers else ():
+            record.winner = losers.get(record.actor.state.id)
+        self.flushes += 1
+        self.rows_written += batch.rows
+        self._on_saved(saved)
+
+    async def _write(self, batch: Batch) -> dict[str, Winner]:
+        """Write until it is known to be written; the number in the node's row settles unknown outcomes."""
+        while True:
+            try:
+                losers = await self._store.flush(batch)
+                self._failing_since = None
+                return losers
+            except (BadRows, Fenced):
+                raise
+            except StoreTrouble as error:
+                now = self._clock.now_us()
+                self._failing_since = self._failing_since or now
+                if now - self._failing_since > self._settings.stall_s * 1e6:
+                    raise
+                if await self._is_written(batch.number, error):
+                    self._failing_since = None
+                    return {}
+                await asyncio.sleep(RESEND_PAUSE_S)
+
+    async def _is_written(self, number: int, error: StoreTrouble) -> bool:
+        try:
+            return await self._store.flushed() >= number
+        except StoreTrouble:
+            return False
+
+    def _batch(self, saved: list[Saved], number: int) -> Batch:
+        batch = Batch(number)
+        executions, steps, pages = batch.executions, batch.steps, batch.pages
+        page = self._page
+        for record in saved:
+            state, unsaved = record.actor.state, record.unsaved
+            if unsaved.has_row:
+                executions.append(execution_row(state))
+            for step in unsaved.steps.values():
+                steps.append(step_row(state.id, step))
+            if unsaved.events:
+                page += 1
+                pages.append(page_row(page, state.id, unsaved.events))
+            if unsaved.keys:
+                batch.keys.extend(unsaved.keys)
+            if unsaved.artifacts or unsaved.contents:
+                self._add_data(batch, record)
+        self._page = page
+        return batch
+
+    def _add_data(self, batch: Batch, record: Saved) -> None:
+        state, unsaved = record.actor.state, record.unsaved
+        expires_at = self._clock.now_us() + self._settings.data_ttl_us
+        for step, artifact in unsaved.artifacts:
+            is_deliverable = step.name == state.plan.deliverable
+            batch.artifacts.append(
+                artifact_row(state.id, step, artifact, is_deliverable=is_deliverable, expires_at=expires_at)
+            )
+            self._refer(batch, state.id, artifact.ref, expires_at)
+        for key, content in unsaved.contents:
+            batch.contents.append((key, len(content), content))
+        refs: list[Any] = [step.output for step in unsaved.steps.values()]
+        if unsaved.has_row:
+            refs.append(state.parameters)
+        for ref in refs:
+            if isinstance(ref, DataRef):
+                self._refer(batch, state.id, ref, expires_at)
+
+    def _refer(self, batch: Batch, execution_id: str, ref: DataRef, expires_at: int) -> None:
+        batch.blobs.append((ref.storage_key, ref.storage_type, ref.size_bytes, self._clock.now_us()))
+        batch.blob_refs.append((ref.storage_key, execution_id, expires_at))

@@ -1,0 +1,73 @@
+"""Before an attempt: the step's inputs and a slot. Answers with granted, queued or unresolved, at once where it can."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from stagewright.definitions import NeedsData
+from stagewright.engine.actor import Actor
+from stagewright.engine.dispatch import Dispatcher
+from stagewright.engine.resolve import Unresolvable, failure_of, load_value, render_inputs
+from stagewright.engine.settings import EngineSettings
+from stagewright.model.data import DataRef
+from stagewright.model.errors import TooLarge, Trouble
+from stagewright.model.message import Granted, Message, Queued, Unresolved
+from stagewright.ports.objects import ObjectStore
+from stagewright.ports.store import Store
+
+Turn = Callable[[Actor, Message], Any]
+
+
+class Preparer:
+    """Renders inputs on the loop when all is inline, else loads what they look into first."""
+
+    def __init__(
+        self, store: Store, objects: ObjectStore, dispatcher: Dispatcher, settings: EngineSettings, turn: Turn
+    ) -> None:
+        self._store, self._objects = store, objects
+        self._dispatcher, self._settings, self._turn = dispatcher, settings, turn
+        self._loading: set[asyncio.Task[None]] = set()
+
+    async def stop(self) -> None:
+        """Stop loading; what was not prepared is prepared at the next start."""
+        for task in tuple(self._loading):
+            task.cancel()
+        await asyncio.gather(*self._loading, return_exceptions=True)
+
+    def prepare(self, actor: Actor, step: str) -> None:
+        """Resolve the inputs of a ready step, then ask for a slot."""
+        try:
+            actor.inputs[step] = render_inputs(actor, step)
+        except NeedsData as need:
+            task = asyncio.get_running_loop().create_task(self._load(actor, step, need.references))
+            self._loading.add(task)
+            task.add_done_callback(self._loading.discard)
+            return
+        except Unresolvable as error:
+            self._turn(actor, Unresolved(step, error.failure))
+            return
+        self._ask_for_slot(actor, step)
+
+    def _ask_for_slot(self, actor: Actor, name: str) -> None:
+        state = actor.state
+        step, stage = state.open[name], state.plan.stages[name].stage
+        assert stage.worker is not None and step.ready_at is not None
+        priority = stage.priority or state.priority
+        holder = (state.id, name)
+        if self._dispatcher.slots.acquire(stage.worker, holder, priority=priority, ready_at=step.ready_at):
+            self._turn(actor, Granted(name))
+            return
+        self._turn(actor, Queued(name, f"no free slot at worker '{stage.worker}'"))
+
+    async def _load(self, actor: Actor, step: str, references: tuple[DataRef, ...]) -> None:
+        bound = self._settings.reference_bytes_max
+        try:
+            for ref in references:
+                actor.loaded[ref.storage_key] = await load_value(self._store, self._objects, ref, bytes_max=bound)
+        except (Trouble, TooLarge) as error:
+            self._turn(actor, Unresolved(step, failure_of(step, error)))
+            return
+        if step in actor.state.open and actor.state.open[step].status == "ready":
+            self.prepare(actor, step)

@@ -1,0 +1,96 @@
+"""A step's inputs: rendered from parameters and outputs, at once if all is inline, else after loading."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from stagewright.definitions import ExpressionError, NeedsData, Template
+from stagewright.engine.actor import Actor
+from stagewright.model.data import DataRef, checksum_of
+from stagewright.model.errors import DataLost, TooLarge, Trouble
+from stagewright.model.execution import Execution, Failure
+from stagewright.ports.objects import ObjectStore
+from stagewright.ports.store import Store
+
+
+class Unresolvable(Exception):
+    """The inputs of a step cannot be computed; carries why."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+def render_inputs(actor: Actor, step: str) -> Any:
+    """Return the inputs of a step, or raise `NeedsData` for values to load first, or `Unresolvable`."""
+    template = actor.bound.templates[step]
+    if template.is_constant:
+        return template.render({})
+    try:
+        return template.render(_scope(actor, template))
+    except ExpressionError as error:
+        text = f"The inputs of stage '{step}' cannot be computed: {error.problem.detail}"
+        raise Unresolvable(Failure("expression_failed", text, stage_id=step)) from error
+
+
+async def load_value(store: Store, objects: ObjectStore, ref: DataRef, *, bytes_max: int) -> Any:
+    """Read and decode a JSON value by reference; checked against its checksum; bounded."""
+    return orjson.loads(await load_bytes(store, objects, ref, bytes_max=bytes_max))
+
+
+async def load_bytes(store: Store, objects: ObjectStore, ref: DataRef, *, bytes_max: int) -> bytes:
+    """Read bytes by reference from the kv or the object tier."""
+    if ref.size_bytes > bytes_max:
+        raise TooLarge(
+            f"A value of {ref.size_bytes} bytes cannot be looked into (at most {bytes_max}): "
+            "pass it whole, or let the stage that makes it put the small part into a field of its own"
+        )
+    if ref.storage_type == "object":
+        return await objects.get(ref, bytes_max=bytes_max)
+    rows = await store.read("content", ref.storage_key)
+    if not rows:
+        raise DataLost(f"The value {ref.storage_key} is not in the database any more")
+    content: bytes = rows[0][0]
+    from_row = DataRef(ref.storage_type, ref.storage_key, len(content), ref.checksum)
+    _check(from_row, content)
+    return content
+
+
+def failure_of(step: str, error: Trouble | TooLarge) -> Failure:
+    """Say why a value could not be loaded for a step."""
+    return Failure(error.code, f"The inputs of stage '{step}' cannot be loaded: {error.detail}", stage_id=step)
+
+
+def _check(ref: DataRef, content: bytes) -> None:
+    if checksum_of(content) != ref.checksum:
+        raise DataLost(f"The value {ref.storage_key} does not have its checksum {ref.checksum}")
+
+
+def _scope(actor: Actor, template: Template) -> dict[str, Any]:
+    state = actor.state
+    scope: dict[str, Any] = {"execution": {"id": state.id, "round": state.round, "pipeline": state.pipeline}}
+    stages: dict[str, Any] = {}
+    for reference in template.references:
+        if reference.root == "parameters" and "parameters" not in scope:
+            scope["parameters"] = _value(actor, state.parameters)
+            if isinstance(scope["parameters"], DataRef):
+                raise NeedsData((scope["parameters"],))
+        elif reference.root == "stages" and reference.stage is not None and reference.stage not in stages:
+            stages[reference.stage] = _stage_scope(actor, state, reference.stage)
+    scope["stages"] = stages
+    return scope
+
+
+def _stage_scope(actor: Actor, state: Execution, stage: str) -> dict[str, Any]:
+    step = state.steps.get(stage)
+    if step is None:
+        return {"status": "pending", "output": None, "summary": {}}
+    return {"status": step.status, "output": _value(actor, step.output), "summary": step.summary or {}}
+
+
+def _value(actor: Actor, value: bytes | DataRef | None) -> Any:
+    if isinstance(value, DataRef):
+        return actor.loaded.get(value.storage_key, value)
+    return None if value is None else orjson.loads(value)

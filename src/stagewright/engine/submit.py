@@ -1,0 +1,119 @@
+"""A new execution: from checked parameters to the commit that accepts it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stagewright.engine.actor import Actor, Unsaved
+from stagewright.engine.bind import Bound
+from stagewright.engine.core import Engine
+from stagewright.model.data import DataRef, checksum_of, tier_of
+from stagewright.model.errors import KeyReused, RequestConflict
+from stagewright.model.execution import Execution
+from stagewright.model.ids import SHARDS
+from stagewright.model.message import Start
+from stagewright.ports.store import Row, Winner
+
+
+@dataclass(slots=True)
+class Submission:
+    """What somebody wants to be executed; `parameters` are encoded and have passed their schema."""
+
+    bound: Bound
+    parameters: bytes
+    version: int = 0
+    project: str = "default"
+    client: str | None = None
+    request_id: str | None = None
+    priority: str = "normal"
+    tags: tuple[str, ...] = ()
+    budget_usd_micros: int | None = None
+    deadline_at: int | None = None  # microseconds; the earlier of this and the pipeline's timeout holds
+    idempotency_key: str | None = None
+    fingerprint: str = ""  # of the whole body; needed with request_id or idempotency_key
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The accepted execution; `is_new` is False if an earlier submission had the same key."""
+
+    execution_id: str
+    is_new: bool
+
+
+class Submitter:
+    """Takes submissions into shards of this node in turn."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._shard = 0
+
+    async def submit(self, submission: Submission, final: asyncio.Future[str] | None = None) -> Submitted:
+        """Make an execution durable and start it. `RequestConflict`, `KeyReused` if its key has another body."""
+        engine = self._engine
+        parameters, content = await self._place(submission.parameters)
+        actor = Actor(self._new_state(submission, parameters), submission.bound, is_new=True)
+        keys = self._keys(submission, actor.state)
+        if keys or content is not None:
+            actor.unsaved = Unsaved(keys=keys)
+            if content is not None:
+                assert isinstance(parameters, DataRef)
+                actor.unsaved.contents.append((parameters.storage_key, content))
+        if final is not None:
+            engine.tell_final(actor.state.id, final)
+        outcome = await engine.admit(actor, Start())
+        if isinstance(outcome, Winner):
+            return _answer_loser(submission, outcome)
+        return Submitted(actor.state.id, True)
+
+    async def submit_all(self, submissions: Sequence[Submission]) -> list[Submitted | BaseException]:
+        """Submit many at once; one answer or error for each, in order. They share flushes."""
+        return await asyncio.gather(*(self.submit(one) for one in submissions), return_exceptions=True)
+
+    def _new_state(self, submission: Submission, parameters: bytes | DataRef) -> Execution:
+        self._shard = (self._shard + 1) % SHARDS
+        now = self._engine.clock.now_us()
+        pipeline = submission.bound.pipeline
+        deadline_at = now + pipeline.timeout_us
+        if submission.deadline_at is not None:
+            deadline_at = min(deadline_at, submission.deadline_at)
+        return Execution(
+            id=self._engine.ids.new("exec", self._shard), plan=submission.bound.plan, pipeline=pipeline.name,
+            version=submission.version, digest=pipeline.digest, parameters=parameters, created_at=now,
+            deadline_at=deadline_at, project=submission.project, client=submission.client,
+            request_id=submission.request_id, priority=submission.priority, tags=submission.tags,
+            budget_usd_micros=submission.budget_usd_micros,
+        )  # fmt: skip
+
+    async def _place(self, parameters: bytes) -> tuple[bytes | DataRef, bytes | None]:
+        tier = tier_of(len(parameters))
+        if tier == "inline":
+            return parameters, None
+        if tier == "object":
+            return await self._engine.objects.put(parameters), None
+        checksum = checksum_of(parameters)
+        return DataRef("kv", checksum, len(parameters), checksum), parameters
+
+    def _keys(self, submission: Submission, state: Execution) -> list[Row]:
+        keys: list[Row] = []
+        if submission.request_id is not None:
+            scope = f"request/{state.project}/{state.client or ''}"
+            keys.append((scope, submission.request_id, state.id, submission.fingerprint, None))
+        if submission.idempotency_key is not None:
+            expires_at = state.created_at + self._engine.settings.key_ttl_us
+            scope = f"idempotency/{state.project}"
+            keys.append((scope, submission.idempotency_key, state.id, submission.fingerprint, expires_at))
+        return keys
+
+
+def _answer_loser(submission: Submission, winner: Winner) -> Submitted:
+    if winner.fingerprint == submission.fingerprint:
+        return Submitted(winner.execution_id, False)
+    if submission.request_id is not None:
+        raise RequestConflict(
+            f"Request id '{submission.request_id}' belongs to execution {winner.execution_id}, which was submitted "
+            "with another body: use a new request id"
+        )
+    raise KeyReused("The Idempotency-Key came with another payload within 24 h: use a new key")

@@ -1,0 +1,152 @@
+"""SQLite as the product's store: one writer thread and a few reader threads, each with its own connection."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from stagewright.model.errors import StoreTrouble
+from stagewright.ports.clock import Clock
+from stagewright.ports.store import Batch, NodeIdentity, Params, Row, Winner
+from stagewright.store.database import SqliteDatabase
+
+T = TypeVar("T")
+
+READERS = 2
+CALL_TIMEOUT_S = 30.0
+QUEUED_CALLS_MAX = 10_000
+
+
+class SqliteStore:
+    """`ports.store.Store` on a file. Calls come from one event loop; each has a bound of `CALL_TIMEOUT_S`."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._identity = NodeIdentity("", "")
+        self._writer: _Thread | None = None
+        self._readers: list[_Thread] = []
+        self._turn = 0
+
+    async def start(self, identity: NodeIdentity, now_us: int) -> None:
+        """Open and migrate; `node_start` makes this incarnation the only writer."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._identity = identity
+        self._writer = _Thread("store-writer", lambda: SqliteDatabase(self._path))
+        await self._writer.call(lambda database: database.migrate())
+        await self.write([("node_start", (identity.node, identity.incarnation, now_us))])
+        self._readers = [
+            _Thread(f"store-reader-{number}", lambda: SqliteDatabase(self._path, readonly=True))
+            for number in range(READERS)
+        ]
+
+    async def stop(self) -> None:
+        """Let the threads finish what is queued and close their connections; idempotent."""
+        threads = [thread for thread in (self._writer, *self._readers) if thread is not None]
+        self._writer, self._readers = None, []
+        for thread in threads:
+            await asyncio.to_thread(thread.close)
+
+    async def flush(self, batch: Batch) -> dict[str, Winner]:
+        """See the port."""
+        now_us = self._clock.now_us()
+        return await self._write_thread().call(lambda database: database.flush(self._identity, batch, now_us))
+
+    async def flushed(self) -> int:
+        """See the port."""
+        identity = self._identity
+        rows = await self._write_thread().call(
+            lambda database: database.run("node_flushed", (identity.node, identity.incarnation))
+        )
+        return int(rows[0][0]) if rows else 0
+
+    async def read(self, query: str, *params: Any) -> list[Row]:
+        """See the port; readers take turns."""
+        if not self._readers:
+            raise StoreTrouble("The database is closed")
+        self._turn = (self._turn + 1) % len(self._readers)
+        return await self._readers[self._turn].call(lambda database: database.run(query, params))
+
+    async def write(self, statements: Sequence[tuple[str, Params]]) -> list[list[Row]]:
+        """See the port."""
+        return await self._write_thread().call(lambda database: database.write(statements))
+
+    def _write_thread(self) -> _Thread:
+        if self._writer is None:
+            raise StoreTrouble("The database is closed")
+        return self._writer
+
+
+class _Thread:
+    """A thread that owns a connection and does one call after another."""
+
+    def __init__(self, name: str, open_database: Callable[[], SqliteDatabase]) -> None:
+        self._calls: queue.SimpleQueue[Callable[[SqliteDatabase], None] | None] = queue.SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._open = open_database
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def call(self, function: Callable[[SqliteDatabase], T]) -> asyncio.Future[T]:
+        """Queue a call; the future has its result, its error, or `StoreTrouble` after the timeout."""
+        if self._calls.qsize() >= QUEUED_CALLS_MAX:
+            raise StoreTrouble(f"{QUEUED_CALLS_MAX} database calls are waiting: the database is too slow")
+        future: asyncio.Future[T] = self._loop.create_future()
+        timeout = self._loop.call_later(CALL_TIMEOUT_S, _time_out, future)
+
+        def perform(database: SqliteDatabase) -> None:
+            if future.done():  # nobody waits any more: a late write must not surprise
+                return
+            try:
+                outcome: tuple[T | None, BaseException | None] = (function(database), None)
+            except BaseException as error:
+                outcome = (None, error)
+            self._loop.call_soon_threadsafe(_settle, future, timeout, outcome)
+
+        self._calls.put(perform)
+        return future
+
+    def close(self) -> None:
+        """Finish the queue, close the connection, end the thread."""
+        self._calls.put(None)
+        self._thread.join(CALL_TIMEOUT_S)
+
+    def _run(self) -> None:
+        try:
+            database = self._open()
+        except BaseException as error:
+            self._refuse_all(error)
+            return
+        while (perform := self._calls.get()) is not None:
+            perform(database)
+        database.close()
+
+    def _refuse_all(self, error: BaseException) -> None:
+        class _Broken:
+            def __getattr__(self, name: str) -> Any:
+                raise error
+
+        while (perform := self._calls.get()) is not None:
+            perform(_Broken())  # type: ignore[arg-type]
+
+
+def _time_out(future: asyncio.Future[Any]) -> None:
+    if not future.done():
+        future.set_exception(StoreTrouble(f"The database did not answer within {CALL_TIMEOUT_S:g} s"))
+
+
+def _settle(
+    future: asyncio.Future[Any], timeout: asyncio.TimerHandle, outcome: tuple[Any, BaseException | None]
+) -> None:
+    timeout.cancel()
+    result, error = outcome
+    if future.done():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
