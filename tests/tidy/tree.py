@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,17 +32,29 @@ class Source:
 @cache
 def tracked() -> tuple[str, ...]:
     """Return the paths that are in the project, or would be after `git add .`; sorted, relative to the root."""
-    listing = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=GIT_TIMEOUT_S,
-        check=True,
-    ).stdout
-    paths = sorted(path for path in listing.split("\0") if path and (ROOT / path).is_file())
+    paths = tuple(sorted(path for path in _git_files() or _folder_files() if (ROOT / path).is_file()))
     assert "pyproject.toml" in paths, f"expected the project's own files in {ROOT}, found: {paths[:5]}"
-    return tuple(paths)
+    return paths
+
+
+def _git_files() -> list[str]:
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        return []
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listing = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=GIT_TIMEOUT_S, check=True
+    ).stdout
+    return [path for path in listing.split("\0") if path]
+
+
+def _folder_files() -> list[str]:
+    # An unpacked archive has no git to ask; what is made by working in it lies in these folders.
+    made = {"__pycache__", "dist", "build", "node_modules", "stagewright-data", "report"}
+    found = []
+    for folder, inner, files in os.walk(ROOT):
+        inner[:] = [name for name in inner if name not in made and (name == ".ci" or not name.startswith("."))]
+        found += [(Path(folder) / name).relative_to(ROOT).as_posix() for name in files]
+    return found
 
 
 @cache
