@@ -26,7 +26,7 @@ TOPIC_CHARS_MAX = 500
 TITLE_CHARS_MAX = 200
 DEPTHS = ("quick", "comprehensive")
 _TEMPLATES = Path(__file__).parent / "templates"
-_MARKDOWN_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&])")
+_MARKDOWN_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~]|&(?=#?\w{1,31};))")
 _MARKDOWN_LINE_START = re.compile(r"^(\s*)([-+=]|\d+[.)](?=\s|$))", re.MULTILINE)
 
 worker = Worker(

@@ -24,10 +24,10 @@ _LISTS = {
     "density|simulation|test|testing|trial|demonstration|degradation|cycle life|forschung|studie|universität",
     "Policy & regulation": "regulator|regulation|ministry|minister|law|legislation|rule|subsidy|consultation|"
     "government|licence|license|compliance|court|parliament|directive|tax credit|permit|mandate|senate|policy|"
-    "gesetz|bundesnetzagentur|genehmigung|verordnung|netzentgelt|förderung",
+    "gesetz|behörde|netzentgelte|genehmigung|verordnung|netzentgelt|förderung",
     "Finance & deals": "funding|investor|investment|loan|acquire|acquisition|acquired|merger|equity|debt|series|"
     "valuation|financing|fund|revenue|profit|stake|shareholder|lender|bond|refinancing|deal|raised|billion|million|"
-    "finanzierung|übernahme|investoren",
+    "finanzierung|übernahme|investoren|darlehen",
     "Markets & prices": "price|auction|bid|arbitrage|spread|trading|wholesale|tender|ancillary service|"
     "capacity market|frequency response|merchant|forecast|demand|cheaper|contract|tolling|saturation|curtailment|"
     "preis|markt|strommarkt|auktion|regelleistung|erlöse",

@@ -34,6 +34,8 @@ def select(sentences: Sequence[str], weights: Sequence[float], *, count: int, to
     low, high = _SENTENCE_CHARS
     usable = [i for i, s in enumerate(sentences) if low <= len(s) <= high][:SENTENCES_MAX]
     usable = usable or [i for i, s in enumerate(sentences) if s][:count]
+    if not usable:
+        return []
     bags = {i: frozenset(terms(sentences[i])) for i in usable}
     asked = frozenset(terms(topic))
     wanted = [weights[i] * (1.0 + len(bags[i] & asked)) for i in usable]
