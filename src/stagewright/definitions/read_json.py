@@ -61,7 +61,7 @@ def json_lines(text: str) -> dict[str, int]:
     lines: dict[str, int] = {}
 
     def note(place: str, line: int) -> None:
-        lines.setdefault(place, line)
+        lines[place] = line  # of two equal keys the later one counts, as in the value
 
     _visit(text, note)
     return lines
@@ -75,6 +75,8 @@ def _duplicates(text: str) -> list[Problem]:
         if place not in first:
             first[place] = line
             return
+        if problems and place.startswith(problems[-1].pointer + "/"):
+            return  # inside the second value of a key: its members are equal in place but not in object
         detail = f"The key stands twice in one object, first in line {first[place]}; keep one."
         problems.append(Problem(detail, place, line))
 

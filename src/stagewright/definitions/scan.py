@@ -18,7 +18,7 @@ _INSIDE = re.compile(rf"(?P<text>{_TEXT})|(?P<brace>[{{}}])|[A-Za-z_0-9]+|.", re
 _TOKEN = re.compile(
     rf"(?P<space>\s+|//[^\n]*)|(?P<text>{_TEXT})"
     r"|(?P<number>0[xX][0-9a-fA-F]+u?|(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?u?)"
-    r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<sign>&&|\|\||[<>=!]=|[^\w\s])",
+    r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<sign>&&|\|\||[<>=!]=|[-+*/%<>!?:.,()\[\]{}])",
     re.DOTALL | re.ASCII,
 )
 
@@ -63,7 +63,7 @@ def split(text: str) -> list[str | Source]:
 def _end_of_source(text: str, start: int) -> int:
     """Find the `}}` that closes, past strings and past the braces of map literals."""
     depth = 0
-    for token in _INSIDE.finditer(text, start, start + EXPRESSION_LENGTH_MAX + len(CLOSING)):
+    for token in _INSIDE.finditer(text, start, start + EXPRESSION_LENGTH_MAX + 1):
         if token["brace"] == "{":
             depth += 1
         elif token["brace"] == "}":
@@ -84,7 +84,9 @@ def tokens(source: str) -> list[Token]:
     at = 0
     while at < len(source):
         match = _TOKEN.match(source, at)
-        if match is None or match["sign"] in ('"', "'"):
+        if match is None and source[at] in "\"'":
+            raise ScanError(f"A text in quotes is not closed in {source}; close it.")
+        if match is None:
             raise ScanError(f"An expression cannot contain {source[at]!r} there: {source}")
         at = match.end()
         if match.lastgroup is not None and match.lastgroup != "space":

@@ -46,17 +46,13 @@ def closest(found: str, known: Collection[str]) -> str | None:
     if len(found) > SUGGESTION_LENGTH_MAX:
         return None
     lower = found.lower()
-    candidates: dict[str, str] = {}
-    for name in known:
-        if abs(len(name) - len(found)) <= 3:
-            candidates.setdefault(name.lower(), name)
-            if len(candidates) == SUGGESTION_CANDIDATES_MAX:
-                break
-    near = get_close_matches(lower, candidates, n=1, cutoff=0.6)
-    if near:
-        return candidates[near[0]]
     longer = [name for name in islice(known, SUGGESTION_CANDIDATES_MAX) if name.lower().startswith(lower)]
-    return longer[0] if len(longer) == 1 and len(found) >= 3 else None
+    if len(longer) == 1 and len(found) >= 3:
+        return longer[0]
+    alike = (name for name in known if abs(len(name) - len(found)) <= 4)
+    candidates = {name.lower(): name for name in islice(alike, SUGGESTION_CANDIDATES_MAX)}
+    near = get_close_matches(lower, candidates, n=1, cutoff=0.6)
+    return candidates[near[0]] if near else None
 
 
 def did_you_mean(found: str, known: Collection[str]) -> str:
