@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from stagewright.definitions.expressions import compile_all
+from stagewright.definitions.expressions import CelBudget, compile_all
 from stagewright.definitions.graph import find_cycles
 from stagewright.definitions.parameters import check_parameters_schema, unknown_parameter
 from stagewright.definitions.policies import Policies, read_duration, read_policies
@@ -66,6 +66,7 @@ class _Builder:
         self.parameters: Mapping[str, Any] = {"type": "object"}
         stages = document.get("stages")
         self.written: list[Any] = stages if isinstance(stages, list) else []
+        self.budget = CelBudget()
         self.positions: dict[str, int] = {}
         self.places: dict[tuple[str, str], str] = {}  # (stage, need) → pointer of what made the need
 
@@ -181,9 +182,9 @@ class _Builder:
 
     def _implied(self, id: str, inputs: Any, at: str) -> list[str]:
         """Check the expressions of the inputs and return the stages that they name."""
-        if not inputs:
+        if not inputs or self._is_full():
             return []
-        compiled = compile_all(inputs, pointer(at, "inputs"))
+        compiled = compile_all(inputs, pointer(at, "inputs"), self.budget)
         self.problems += compiled.problems
         needs: list[str] = []
         for reference, place in compiled.places:

@@ -17,6 +17,9 @@ from stagewright.model.errors import Invalid, Problem
 
 __all__ = ["Compiled", "ExpressionError", "NeedsData", "Reference", "Template", "compile_all"]
 
+CEL_CHARACTERS_MAX = 250_000  # in one document
+PROBLEMS_MAX = 1_001  # in one value
+
 
 @dataclass(frozen=True, slots=True)
 class _Whole:
@@ -95,23 +98,48 @@ class Compiled:
     problems: list[Problem]
 
 
-def compile_all(value: Any, base: str) -> Compiled:
-    """Compile any JSON value without raising; with problems, the template leaves those texts as they are."""
-    compiler = _Compiler()
+class CelBudget:
+    """How much CEL a document may still hold; compiling takes 5 µs a character, equal expressions count once."""
+
+    def __init__(self, characters_max: int = CEL_CHARACTERS_MAX) -> None:
+        self.characters_left = characters_max
+        self._seen: set[str] = set()
+
+    def take(self, source: str) -> None:
+        """Count an expression; ScanError when it is too much."""
+        if source in self._seen:
+            return
+        if len(source) > self.characters_left:
+            raise ScanError(
+                f"The expressions that are no plain paths have more than {CEL_CHARACTERS_MAX} characters in all; "
+                "move the work into workers."
+            )
+        self._seen.add(source)
+        self.characters_left -= len(source)
+
+
+def compile_all(value: Any, base: str, budget: CelBudget | None = None) -> Compiled:
+    """Compile any JSON value without raising; with problems, the template leaves those texts as they are.
+
+    At most `PROBLEMS_MAX` problems are listed. `budget` is shared by all values of one document.
+    """
+    compiler = _Compiler(budget or CelBudget())
     node = compiler.compile(value, base)
     references = tuple(dict.fromkeys(reference for reference, _ in compiler.places))
     return Compiled(Template(value, references, node), compiler.places, compiler.problems)
 
 
 class _Compiler:
-    def __init__(self) -> None:
+    def __init__(self, budget: CelBudget) -> None:
+        self.budget = budget
         self.places: list[tuple[Reference, str]] = []
         self.problems: list[Problem] = []
 
     def compile(self, value: Any, at: str) -> _Node | None:
         """Return the node of a value, or None if nothing in it changes."""
         if isinstance(value, str):
-            return self.compile_text(value, at) if OPENING in value else None
+            is_template = OPENING in value and len(self.problems) < PROBLEMS_MAX
+            return self.compile_text(value, at) if is_template else None
         if isinstance(value, dict):
             for key in value:
                 if OPENING in key:
@@ -144,6 +172,7 @@ class _Compiler:
     def expression(self, source: str) -> Expression:
         expression = find_references(source)
         if not expression.is_path:
+            self.budget.take(source)
             program(source)  # so that a mistake of syntax is found at load
         return expression
 

@@ -11,6 +11,8 @@ from typing import Any, NoReturn
 from stagewright.definitions.words import pointer
 from stagewright.model.errors import Problem
 
+DUPLICATES_MAX = 100  # keys that stand twice in one document; more are not listed
+
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|\n|[^\s{}\[\]:,"]+', re.DOTALL)
 
 
@@ -74,6 +76,8 @@ def _duplicates(text: str) -> list[Problem]:
     def note(place: str, line: int) -> None:
         if place not in first:
             first[place] = line
+            return
+        if len(problems) == DUPLICATES_MAX:
             return
         if problems and place.startswith(problems[-1].pointer + "/"):
             return  # inside the second value of a key: its members are equal in place but not in object

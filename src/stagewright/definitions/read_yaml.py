@@ -23,12 +23,12 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
-from stagewright.definitions.read_json import NotReadable
+from stagewright.definitions.read_json import DUPLICATES_MAX, NotReadable
 from stagewright.definitions.words import Key, pointer
 from stagewright.model.errors import Problem
 
 YAML_BYTES_MAX = 2 * 1024 * 1024  # the parser takes seconds for more; larger documents are JSON
-YAML_NODES_MAX = 500_000  # with every alias counted as often as it is used
+YAML_NODES_MAX = 250_000  # with every alias counted as often as it is used
 YAML_DEPTH_MAX = 64
 
 _INT = re.compile(r"[-+]?[0-9]{1,40}|0o[0-7]{1,40}|0x[0-9a-fA-F]{1,40}", re.ASCII)
@@ -138,7 +138,7 @@ class YamlReader:
     def _key(self, here: _Open, event: ScalarEvent) -> None:
         line = _line(event)
         key = event.value
-        if key in here.value:
+        if key in here.value and len(self.problems) < DUPLICATES_MAX:
             first = here.lines[key]
             detail = f"The key stands twice in one object, first in line {first}; keep one."
             self.problems.append(Problem(detail, pointer(here.place, key), line))

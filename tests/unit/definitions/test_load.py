@@ -280,7 +280,7 @@ def test_aliases_are_read_and_their_growth_is_bounded() -> None:
     )
 
     assert load_text(shared).stages[1].inputs == {"x": [1]}
-    with pytest.raises(Malformed, match="grows beyond 500000 values"):
+    with pytest.raises(Malformed, match="grows beyond 250000 values"):
         load_text(laughs)
 
 
@@ -328,6 +328,17 @@ def test_the_list_of_problems_is_bounded() -> None:
 
     assert len(caught.value.problems) == PROBLEMS_MAX + 1
     assert "more than 1000 problems" in caught.value.problems[0].detail
+
+
+def test_the_amount_of_cel_in_a_document_is_bounded_and_equal_expressions_count_once() -> None:
+    long = "${{ " + "1 + " * 400 + "NUMBER }}"
+    equal = [stage(f"s{number}", inputs={"x": long.replace("NUMBER", "7")}) for number in range(500)]
+    distinct = [stage(f"s{number}", inputs={"x": long.replace("NUMBER", str(number))}) for number in range(160)]
+
+    assert len(load_value(document(*equal)).stages) == 500
+    found = problems_of(document(*distinct))
+    assert list(found) == [f"#/stages/{number}/inputs/x" for number in range(156, 160)]
+    assert "more than 250000 characters" in found["#/stages/156/inputs/x"]
 
 
 def test_a_document_of_10002_stages_gives_the_whole_graph() -> None:
