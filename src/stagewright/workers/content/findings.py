@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,13 +15,14 @@ from stagewright.workers.content.taxonomy import OTHER
 from stagewright.workers.content.text import clean, one_line, sentences
 
 HIGHLIGHTS = 5
-ROWS_MAX = 500  # of the table of articles
+SECTIONS_MAX = 30
 DUPLICATES_SHOWN = 50
 NEAR_MISSES_SHOWN = 10
 PHRASES_SHOWN = 14
 _SUMMARY_SENTENCES = {"quick": 2, "comprehensive": 4}
 _SECTION_ARTICLES = {"quick": 5, "comprehensive": 40}
-_SENTENCES_READ = 60  # of one article
+_CHARS_READ = 20_000  # of one article
+_SENTENCES_READ = 60
 _SCORE_UNKNOWN = 0.5  # of an article that nobody scored
 _HIGHLIGHT_ARTICLES = 30  # the best ones, which offer two sentences each
 
@@ -38,7 +39,7 @@ class Entry:
     labels: tuple[str, ...]
     language: str
     reason: str
-    summary: str
+    summary: str = ""  # only of those shown in a section
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +101,8 @@ def findings_of(
     """Work out a report from classified articles; those marked `relevant: false` are only counted and named."""
     chosen = [a for a in articles if a.get("relevant", True)]
     missed = [a for a in articles if not a.get("relevant", True)]
-    texts = [_sentences(article) for article in chosen]
-    count = _SUMMARY_SENTENCES[depth]
-    entries = [_entry(a, _summary(s, topic, count)) for a, s in zip(chosen, texts, strict=True)]
+    entries = [_entry(article) for article in chosen]
+    texts = _Texts(chosen, topic)
     series = chart.series_of([entry.labels[0] for entry in entries])
     points = [chart.Point(e.day, e.score or 0.0, e.labels[0], e.title) for e in entries if e.day]
     days = [entry.day for entry in entries if entry.day]
@@ -115,7 +115,7 @@ def findings_of(
         headlines=_headlines(topic, entries, len(articles) + len(duplicates), sources),
         highlights=_highlights(entries, texts, topic),
         entries=tuple(entries),
-        sections=_sections(entries, series, _SECTION_ARTICLES[depth]),
+        sections=_sections(entries, texts, series, depth),
         series=tuple(series),
         picture=chart.draw(points, series),
         phrases=tuple((str(k["phrase"])[:60], int(k["count"])) for k in keyphrases[:PHRASES_SHOWN]),
@@ -123,7 +123,7 @@ def findings_of(
         duplicates=tuple(_repeats(duplicates[:DUPLICATES_SHOWN], articles)),
         duplicates_total=len(duplicates),
         irrelevant=len(missed),
-        near_misses=tuple(_entry(a, "") for a in missed[:NEAR_MISSES_SHOWN]),
+        near_misses=tuple(_entry(a) for a in missed[:NEAR_MISSES_SHOWN]),
         first_day=min(days, default=None),
         last_day=max(days, default=None),
     )
@@ -133,17 +133,22 @@ def _text(value: object, limit: int = 300) -> str:
     return one_line(clean(value, limit=limit)) if isinstance(value, str) else ""
 
 
-def _sentences(article: Mapping[str, Any]) -> list[str]:
-    texts = [t for t in (article.get("content_text"), article.get("summary")) if isinstance(t, str)]
-    longest = max(texts, key=len, default="")
-    return sentences(clean(longest, limit=20_000), limit=_SENTENCES_READ)
+class _Texts:
+    """The sentences of the articles. Taken out only for those that are shown, as ranking them costs most."""
+
+    def __init__(self, articles: Sequence[Mapping[str, Any]], topic: str) -> None:
+        self._articles = articles
+        self._topic = topic
+
+    def best(self, index: int, count: int) -> list[str]:
+        """Return at most `count` sentences that say most of an article, in its order."""
+        fields = (self._articles[index].get("content_text"), self._articles[index].get("summary"))
+        longest = max((text for text in fields if isinstance(text, str)), key=len, default="")
+        found = sentences(clean(longest, limit=_CHARS_READ), limit=_SENTENCES_READ)
+        return [found[i] for i in textrank.summarise(found, count=count, topic=self._topic)]
 
 
-def _summary(found: Sequence[str], topic: str, count: int) -> str:
-    return " ".join(found[i] for i in textrank.summarise(found, count=count, topic=topic))
-
-
-def _entry(article: Mapping[str, Any], summary: str) -> Entry:
+def _entry(article: Mapping[str, Any]) -> Entry:
     score = article.get("score")
     labels = tuple(_text(label, 60) for label in article.get("labels") or () if isinstance(label, str))
     return Entry(
@@ -155,7 +160,6 @@ def _entry(article: Mapping[str, Any], summary: str) -> Entry:
         labels=labels or (OTHER,),
         language=_text(article.get("language"), 12) or "und",
         reason=_text(article.get("reason")),
-        summary=summary,
     )
 
 
@@ -205,14 +209,14 @@ def _said(day: date) -> str:
     return f"{day.day} {day:%B %Y}"
 
 
-def _highlights(entries: Sequence[Entry], texts: Sequence[Sequence[str]], topic: str) -> tuple[tuple[str, Entry], ...]:
+def _highlights(entries: Sequence[Entry], texts: _Texts, topic: str) -> tuple[tuple[str, Entry], ...]:
     """Choose up to five sentences that say most about the topic, no two of one article or of one meaning."""
     offered: list[str] = []
     owners: list[int] = []
     weights: list[float] = []
     for index in range(min(len(entries), _HIGHLIGHT_ARTICLES)):
-        for place in textrank.summarise(texts[index], count=2, topic=topic):
-            offered.append(texts[index][place])
+        for sentence in texts.best(index, 2):
+            offered.append(sentence)
             owners.append(index)
             score = entries[index].score
             weights.append(_SCORE_UNKNOWN if score is None else score)
@@ -222,14 +226,23 @@ def _highlights(entries: Sequence[Entry], texts: Sequence[Sequence[str]], topic:
     return tuple((sentence, entries[index]) for index, sentence in list(found.items())[:HIGHLIGHTS])
 
 
-def _sections(entries: Sequence[Entry], series: Sequence[chart.Series], shown: int) -> tuple[Section, ...]:
+def _sections(
+    entries: Sequence[Entry], texts: _Texts, series: Sequence[chart.Series], depth: str
+) -> tuple[Section, ...]:
+    """Return the articles by their first label, the largest section first and those without a label last."""
     colours = {one.label: one.colour for one in series}
     last = series[-1].colour if series else "--c0"
-    heaps: dict[str, list[Entry]] = {}
-    for entry in entries:
-        heaps.setdefault(entry.labels[0], []).append(entry)
+    heaps: dict[str, list[int]] = {}
+    for index, entry in enumerate(entries):
+        heaps.setdefault(entry.labels[0], []).append(index)
     ranked = sorted(heaps.items(), key=lambda item: (item[0] == OTHER, -len(item[1]), item[0]))
-    return tuple(Section(label, colours.get(label, last), tuple(own[:shown]), len(own)) for label, own in ranked)
+    count = _SUMMARY_SENTENCES[depth]
+    found = []
+    for label, own in ranked[:SECTIONS_MAX]:
+        shown = own[: _SECTION_ARTICLES[depth]]
+        told = tuple(replace(entries[i], summary=" ".join(texts.best(i, count))) for i in shown)
+        found.append(Section(label, colours.get(label, last), told, len(own)))
+    return tuple(found)
 
 
 def _sources(

@@ -27,6 +27,9 @@ _FOREIGN_SHARE = 0.8  # of a full score that an article in another language than
 
 _PREFIX_WEIGHT = 0.6  # "Batteriespeicher" says less about "battery" than the word itself
 
+Hits = dict[str, dict[str, float]]
+"""For each word of the topic that an article has, its weighted count by field."""
+
 FEEDBACK_SCORE_MIN = 0.35
 FEEDBACK_ARTICLES_MIN = 3
 FEEDBACK_ARTICLES_MAX = 12
@@ -67,28 +70,28 @@ def rank(topic: str, documents: Sequence[Document], languages: Sequence[str]) ->
     if not documents or not asked:
         return [Relevance(0.0, (), "the topic has no word to look for") for _ in documents]
     corpus = _Corpus(documents)
-    weights = _weights_by_language(asked, corpus, languages)
-    direct = [_score(weights[language], corpus.hits(i, asked)) for i, language in enumerate(languages)]
+    hits = [corpus.hits(i, asked) for i in range(len(documents))]
+    weights = _weights_by_language(asked, hits, languages)
+    direct = [_score(weights[language], own) for language, own in zip(languages, hits, strict=True)]
     related = corpus.related(direct, asked)
     found = []
     for index, score in enumerate(direct):
-        hits = corpus.hits(index, asked)
         near = corpus.hits(index, list(related), prefixes=False)
         total = score + _RELATED_SHARE * _score(related, near) * (1.0 - score)
-        found.append(Relevance(round(total, 4), _matched(hits), _reason(asked, hits, near)))
+        found.append(Relevance(round(total, 4), tuple(hits[index]), _reason(asked, hits[index], near)))
     return found
 
 
 def _weights_by_language(
-    asked: Sequence[str], corpus: _Corpus, languages: Sequence[str]
+    asked: Sequence[str], hits: Sequence[Hits], languages: Sequence[str]
 ) -> dict[str, dict[str, float]]:
     """Return what each word of the topic is worth in each language; the worths of a full match sum to 1 or less."""
     shared: dict[str, set[str]] = {language: set() for language in languages}
-    for index, language in enumerate(languages):
-        shared[language].update(corpus.hits(index, asked))
+    for language, own in zip(languages, hits, strict=True):
+        shared[language].update(own)
     size = Counter(languages)
     home = max(shared, key=lambda language: (len(shared[language]), size[language], language))
-    weights = corpus.topic_weights(asked)
+    weights = _topic_weights(asked, hits)
     found = {}
     for language, known in shared.items():
         is_home = len(known) == len(shared[home])
@@ -98,6 +101,19 @@ def _weights_by_language(
     return found
 
 
+def _topic_weights(asked: Sequence[str], hits: Sequence[Hits]) -> dict[str, float]:
+    """Return what each word of the topic is worth: rare words more, by inverse document frequency.
+
+    A word that no article has gets the mean of the others. Left out, "quantum batteries" would find all
+    batteries; at full weight, one odd word would sink everything.
+    """
+    total = len(hits)
+    counts = Counter(term for own in hits for term in own)
+    known = {term: _WEIGHT_FLOOR + log(1.0 + (total - n + 0.5) / (n + 0.5)) for term, n in counts.items()}
+    mean = sum(known.values()) / len(known) if known else 1.0
+    return {term: known.get(term, mean) for term in asked}
+
+
 class _Corpus:
     """Documents with the statistics that the formulas need."""
 
@@ -105,22 +121,29 @@ class _Corpus:
         self.documents = documents
         self.vocabularies = [frozenset().union(*d.fields.values()) for d in documents]
         self.frequency = Counter(term for words in self.vocabularies for term in words)
+        self._forms: dict[str, dict[str, float]] = {}
         self.mean_length = {
             field: max(1.0, sum(d.fields[field].total() for d in documents) / len(documents)) for field in FIELDS
         }
 
-    def hits(self, index: int, asked: Sequence[str], *, prefixes: bool = True) -> dict[str, dict[str, float]]:
+    def hits(self, index: int, asked: Sequence[str], *, prefixes: bool = True) -> Hits:
         """Return for each term that occurs its count by field; words that begin alike count for less."""
-        found: dict[str, dict[str, float]] = {}
+        found: Hits = {}
         vocabulary = self.vocabularies[index]
         for term in asked:
-            forms = {term: 1.0} if term in vocabulary else {}
-            if prefixes and len(term) >= _PREFIX_LETTERS:
-                stub = term[: max(_PREFIX_LETTERS, len(term) - 1)]
-                forms |= {w: _PREFIX_WEIGHT for w in vocabulary if w != term and w.startswith(stub)}
+            known = self._forms_of(term) if prefixes else {term: 1.0}
+            forms = {word: weight for word, weight in known.items() if word in vocabulary}
             if forms:
                 found[term] = self._counts(index, forms)
         return found
+
+    def _forms_of(self, term: str) -> dict[str, float]:
+        """Return the words of the corpus that stand for a term; looked up once, as the vocabulary is large."""
+        if term not in self._forms:
+            stub = term[: max(_PREFIX_LETTERS, len(term) - 1)]
+            alike = (word for word in self.frequency if len(term) >= _PREFIX_LETTERS and word.startswith(stub))
+            self._forms[term] = {word: _PREFIX_WEIGHT for word in alike} | {term: 1.0}
+        return self._forms[term]
 
     def _counts(self, index: int, forms: Mapping[str, float]) -> dict[str, float]:
         counts: dict[str, float] = {}
@@ -131,21 +154,6 @@ class _Corpus:
                 length = 1.0 - share + share * words.total() / self.mean_length[field]
                 counts[field] = count * _FIELD_WEIGHTS[field] / max(length, 0.3)
         return counts
-
-    def topic_weights(self, asked: Sequence[str]) -> dict[str, float]:
-        """Return what each word of the topic is worth: rare words more, by inverse document frequency.
-
-        A word that no article has gets the mean of the others. Left out, "quantum batteries" would find all
-        batteries; at full weight, one odd word would sink everything.
-        """
-        total = len(self.documents)
-        known = {
-            term: _WEIGHT_FLOOR + log(1.0 + (total - n + 0.5) / (n + 0.5))
-            for term in asked
-            if (n := sum(1 for i in range(total) if self.hits(i, [term])))
-        }
-        mean = sum(known.values()) / len(known) if known else 1.0
-        return {term: known.get(term, mean) for term in asked}
 
     def related(self, scores: Sequence[float], asked: Sequence[str]) -> dict[str, float]:
         """Return words that the best articles share and the others lack, by Robertson's selection value; sum 1."""
@@ -168,7 +176,7 @@ class _Corpus:
         return {term: value / total_value for term, value in ranked[:RELATED_TERMS]}
 
 
-def _score(weights: Mapping[str, float], hits: Mapping[str, Mapping[str, float]]) -> float:
+def _score(weights: Mapping[str, float], hits: Hits) -> float:
     gained = 0.0
     for term, counts in hits.items():
         frequency = sum(counts.values())
@@ -176,13 +184,7 @@ def _score(weights: Mapping[str, float], hits: Mapping[str, Mapping[str, float]]
     return min(1.0, gained)
 
 
-def _matched(hits: Mapping[str, Mapping[str, float]]) -> tuple[str, ...]:
-    return tuple(term for term, counts in hits.items() if counts)
-
-
-def _reason(
-    asked: Sequence[str], hits: Mapping[str, Mapping[str, float]], near: Mapping[str, Mapping[str, float]]
-) -> str:
+def _reason(asked: Sequence[str], hits: Hits, near: Hits) -> str:
     parts = [f"“{term}” in the {_joined(list(counts))}" for term, counts in hits.items()]
     missing = [f"“{term}”" for term in asked if term not in hits]
     if not parts:

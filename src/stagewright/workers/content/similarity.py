@@ -19,7 +19,7 @@ SHINGLE_WORDS = 3
 RESEMBLANCE_MIN = 0.5  # Jaccard similarity from which two texts are one
 CONTAINMENT_MIN = 0.8  # share of the shorter text found in the longer, if they carry the same title
 CONTAINED_SHINGLES_MIN = 12  # below this, containment says too little
-WORDS_READ = 1_500  # of each text
+CHARS_READ = 10_000  # of each text
 BUCKET_MAX = 40  # members of one bucket that are compared; a bucket beyond this is boilerplate
 
 _BINS = 64
@@ -38,7 +38,7 @@ class Pair:
 
 def shingles(text: str) -> frozenset[int]:
     """Return 64-bit hashes of all runs of three words; a shorter text is one shingle, an empty text none."""
-    found = words(text)[:WORDS_READ]
+    found = words(text[:CHARS_READ])
     if not found:
         return frozenset()
     count = max(1, len(found) - SHINGLE_WORDS + 1)

@@ -40,6 +40,7 @@ FOLDER_DEPTH_MAX = 8
 SKIPPED_MAX = 200
 BUDGET_S = 240.0
 TOPIC_CHARS_MAX = 500
+RETRY_AFTER_S_MAX = 300.0  # the longest wait asked for when no source answered for now
 COMMON_PATHS = ("/feed", "/rss.xml", "/atom.xml", "/index.xml", "/feed.json")
 _ENDINGS = frozenset({".xml", ".rss", ".atom", ".rdf", ".json", ".opml", ".feed"})
 
@@ -132,7 +133,8 @@ def _nothing_found(search: _Search) -> Terminal | Retry:
     message = f"sources: expected at least one feed, found none ({reasons})"
     if search.troubles and all(t.is_transient for t in search.troubles) and len(search.troubles) == len(search.skipped):
         waits = [t.after_s for t in search.troubles if t.after_s is not None]
-        return Retry(f"{message}; trying again may help", after_s=min(waits, default=None), code="sources_unavailable")
+        after_s = min(min(waits), RETRY_AFTER_S_MAX) if waits else None
+        return Retry(f"{message}; trying again may help", after_s=after_s, code="sources_unavailable")
     mend = "name a feed, an OPML file, a folder with feeds or a page that links one"
     return Terminal(f"{message}; {mend}", code="no_source")
 

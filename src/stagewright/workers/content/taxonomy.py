@@ -13,7 +13,7 @@ LABELS_MAX = 2  # for one article
 _SCORE_MIN = 2.0
 _SECOND_SHARE = 0.6  # of the best score that a second label needs
 _TITLE_WEIGHT = 3.0
-_WORDS_READ = 600
+_CHARS_READ = 4_000
 
 _LISTS = {
     "Projects & deployment": "commissioned|commissioning|under construction|construction|came online|goes live|"
@@ -57,9 +57,10 @@ _PHRASES = {label: _phrases(listed) for label, listed in _LISTS.items()}
 
 def labels_of(*, title: str, text: str) -> list[str]:
     """Return one or two labels, best first, or none where no list is matched well enough."""
-    head, body = _stems(title), _stems(text)
+    head = _stems(title)
+    whole = head + _stems(text)
     scores = {
-        label: sum(_TITLE_WEIGHT if phrase in head else 1.0 for phrase in phrases if phrase in head + body)
+        label: sum(_TITLE_WEIGHT if phrase in head else 1.0 for phrase in phrases if phrase in whole)
         for label, phrases in _PHRASES.items()
     }
     ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
@@ -71,4 +72,4 @@ def labels_of(*, title: str, text: str) -> list[str]:
 
 
 def _stems(text: str) -> str:
-    return f" {' '.join(map(stem, words(text)[:_WORDS_READ]))} "
+    return f" {' '.join(map(stem, words(text[:_CHARS_READ])))} "

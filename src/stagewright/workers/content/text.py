@@ -5,10 +5,12 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from functools import lru_cache
 
 from selectolax.lexbor import LexborHTMLParser
 
 _BLOCKS = "p,div,li,br,h1,h2,h3,h4,h5,h6,tr,td,th,blockquote,pre,section,article,figure,figcaption,ul,ol,table,hr"
+STEMS_REMEMBERED = 50_000
 _UNSEEN = "script,style,template,noscript,iframe,object,embed,svg,math,head,form,button"
 _LOOKS_LIKE_MARKUP = re.compile(r"<[a-zA-Z/!?]|&[a-zA-Z#]")
 _SPACES = re.compile(r"[^\S\n]+")
@@ -71,7 +73,8 @@ def clean(text: str, *, limit: int) -> str:
     Direction marks go too: they could make a printed line read otherwise than it is stored.
     """
     text = unicodedata.normalize("NFC", text[: limit * 4])
-    kept = "".join(_seen(character) for character in text)
+    is_plain = text.replace("\n", " ").isprintable()  # most texts are, and looking at each character is slow
+    kept = text if is_plain else "".join(_seen(character) for character in text)
     folded = _LINE_ENDS.sub("\n", _SPACES.sub(" ", kept)).strip()
     if len(folded) <= limit:
         return folded
@@ -98,6 +101,7 @@ def words(text: str) -> list[str]:
     return found
 
 
+@lru_cache(maxsize=STEMS_REMEMBERED)
 def stem(word: str) -> str:
     """Fold English plurals. Source: D. Harman, "How effective is suffixing?", JASIS 42(1), 1991 (S stemmer)."""
     if len(word) < 4:
