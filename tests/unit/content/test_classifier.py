@@ -148,7 +148,7 @@ def test_an_excerpt_under_the_same_title_gives_way_to_the_full_text(ctx: FolderC
 
 @given(st.data())
 def test_a_text_with_a_few_words_changed_is_found_again(data: st.DataObject) -> None:
-    original = data.draw(st.lists(st.sampled_from(WORDS), min_size=80, max_size=200))
+    original = data.draw(st.lists(st.sampled_from(WORDS), min_size=80, max_size=200, unique=True))
     changed = list(original)
     for place in data.draw(st.lists(st.integers(0, len(original) - 1), max_size=4)):
         changed[place] = "changed"
