@@ -1,0 +1,1 @@
+"""The composition root: settings → a running program. The only place that knows concrete adapters."""

@@ -41,6 +41,7 @@ class Actor:
     inbox: list[tuple[Message, asyncio.Future[Any] | None]] = field(default_factory=list)
     is_queued: bool = False  # in the engine's run queue
     is_new: bool = False  # no flush has written it yet
+    is_active: bool = True  # false once it is forgotten: no message changes it any more
     unsaved: Unsaved | None = None
     is_listed: bool = False  # the journal knows that it has unsaved work
     flushing: int = 0  # parts of it that were taken for a flush and are not finished

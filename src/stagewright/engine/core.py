@@ -53,7 +53,7 @@ class Engine:
         self.journal = Journal(store, clock, settings, self._on_saved, on_fatal)
         self.actors: dict[str, Actor] = {}
         self.decisions = 0
-        self._preparer = Preparer(store, objects, dispatcher, settings, self._turn)
+        self._preparer = Preparer(store, objects, dispatcher, settings, self)
         self._runnable: deque[Actor] = deque()
         self._saved: deque[Saved] = deque()
         self._final: dict[str, list[asyncio.Future[str]]] = {}
@@ -119,6 +119,29 @@ class Engine:
         self._arm(actor, next_due(actor.state))
         if actor.state.backlog or actor.state.ending is not None:
             self._put(actor, Continue(), None)
+        self.schedule()
+
+    # --- what preparing calls -------------------------------------------------------------------------------
+
+    def turn(self, actor: Actor, message: Message) -> bool:
+        """Answer a message at once; true if it changed anything."""
+        return self._turn(actor, message)
+
+    def settled(self, actor: Actor) -> asyncio.Future[Any]:
+        """Return a future that is done once what the actor has decided so far is durable."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if actor.unsaved is None and not actor.flushing:
+            future.set_result(True)
+        else:
+            self._unsaved(actor).answers.append((future, True))
+            self.journal.add(actor, 0)
+        return future
+
+    def isolate(self, actor: Actor, doing: str, error: Exception) -> None:
+        """A bug met one execution: pause it with its trace; the others go on."""
+        trace = "".join(traceback.format_exception(error))[-8_000:]
+        text = f"The engine failed on {doing}: {type(error).__name__}: {error}"
+        self._turn(actor, Halt(Failure("internal_error", text, "internal", trace=trace)))
 
     # --- the loop -------------------------------------------------------------------------------------------
 
@@ -127,9 +150,10 @@ class Engine:
         if not actor.is_queued:
             actor.is_queued = True
             self._runnable.append(actor)
-            self._schedule()
+            self.schedule()
 
-    def _schedule(self) -> None:
+    def schedule(self) -> None:
+        """See to it that the loop below runs soon, and with it the journal."""
         if self._pump_handle is None:
             self._pump_handle = asyncio.get_running_loop().call_soon(self._pump)
 
@@ -156,16 +180,22 @@ class Engine:
                     break
         self.journal.kick()
         if saved or runnable:
-            self._schedule()
+            self.schedule()
 
     def _turn(self, actor: Actor, message: Message, answer: asyncio.Future[Any] | None = None) -> bool:
         """Answer one message; true if it changed anything."""
         state = actor.state
+        if not actor.is_active:
+            if answer is not None and not answer.done():
+                answer.set_result(False)
+            return False
         if type(message) is Progress and not self._is_due_progress(actor, message):
             return False
         try:
             decision = decide(state, message, self.clock.now_us(), self.settings.limits)
             if decision.is_empty:
+                if type(message) is Timer:  # the deadline it came for is gone, others are not
+                    self._arm(actor, min(next_due(state), decision.due_at))
                 self._answer_without_change(actor, message, answer)
                 return False
             apply(state, decision)
@@ -232,7 +262,7 @@ class Engine:
 
     def _on_saved(self, saved: list[Saved]) -> None:
         self._saved.extend(saved)
-        self._schedule()
+        self.schedule()
 
     def _finish(self, saved: Saved) -> None:
         """Answer, publish and carry out what a flush has justified."""
@@ -280,6 +310,7 @@ class Engine:
         state = actor.state
         if self.actors.get(state.id) is actor:
             del self.actors[state.id]
+        actor.is_active = False
         self.timers.drop(state.id)
         state.armed_at = NEVER_US
 
@@ -291,17 +322,13 @@ class Engine:
     # --- trouble --------------------------------------------------------------------------------------------
 
     def _isolate(self, actor: Actor, message: Message, error: Exception, answer: asyncio.Future[Any] | None) -> None:
-        """A bug met one execution: pause it with its trace; the others go on."""
-        trace = "".join(traceback.format_exception(error))[-8_000:]
-        text = f"The engine failed on the message {type(message).__name__}: {type(error).__name__}: {error}"
-        failure = Failure("internal_error", text, "internal", trace=trace)
         if answer is not None and not answer.done():
             answer.set_exception(error)
         if type(message) is Halt:
             self._forget(actor)
             self._on_fatal(error)
             return
-        self._turn(actor, Halt(failure))
+        self.isolate(actor, f"the message {type(message).__name__}", error)
 
     def _refused(self, actor: Actor, unsaved: Unsaved, error: Exception) -> None:
         """The database refuses what this execution wants to write: nothing of it counts; it stops where it was."""

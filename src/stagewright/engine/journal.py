@@ -78,8 +78,8 @@ class Journal:
             self._waiting.append(actor)
 
     def kick(self, rows_min: int = 1) -> None:
-        """Begin a flush if none is being written and at least so many rows wait."""
-        if self._flushing is None and self._waiting and self._rows >= rows_min:
+        """Begin a flush if none is being written and at least so many rows wait; answers may wait without rows."""
+        if self._flushing is None and self._waiting and (rows_min <= 1 or self._rows >= rows_min):
             self._idle.clear()
             saved = self._take()
             self._flushing = asyncio.get_running_loop().create_task(self._flush(saved), name="journal-flush")

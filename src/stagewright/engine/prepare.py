@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from stagewright.definitions import NeedsData
 from stagewright.engine.actor import Actor
@@ -17,17 +16,31 @@ from stagewright.model.message import Granted, Message, Queued, Unresolved
 from stagewright.ports.objects import ObjectStore
 from stagewright.ports.store import Store
 
-Turn = Callable[[Actor, Message], Any]
+
+class Owner(Protocol):
+    """The engine, as far as preparing needs it."""
+
+    def turn(self, actor: Actor, message: Message) -> Any:
+        """Answer a message at once."""
+
+    def settled(self, actor: Actor) -> asyncio.Future[Any]:
+        """Return a future that is done once what the actor has decided is durable."""
+
+    def schedule(self) -> None:
+        """See to it that what was decided is handed to the journal."""
+
+    def isolate(self, actor: Actor, doing: str, error: Exception) -> None:
+        """Pause one execution that met a bug."""
 
 
 class Preparer:
     """Renders inputs on the loop when all is inline, else loads what they look into first."""
 
     def __init__(
-        self, store: Store, objects: ObjectStore, dispatcher: Dispatcher, settings: EngineSettings, turn: Turn
+        self, store: Store, objects: ObjectStore, dispatcher: Dispatcher, settings: EngineSettings, owner: Owner
     ) -> None:
         self._store, self._objects = store, objects
-        self._dispatcher, self._settings, self._turn = dispatcher, settings, turn
+        self._dispatcher, self._settings, self._owner = dispatcher, settings, owner
         self._loading: set[asyncio.Task[None]] = set()
 
     async def stop(self) -> None:
@@ -40,34 +53,46 @@ class Preparer:
         """Resolve the inputs of a ready step, then ask for a slot."""
         try:
             actor.inputs[step] = render_inputs(actor, step)
+            self._ask_for_slot(actor, step)
         except NeedsData as need:
-            task = asyncio.get_running_loop().create_task(self._load(actor, step, need.references))
+            # What it refers to may be in the very decision that made the step ready: it is there after the commit.
+            settled = self._owner.settled(actor)
+            task = asyncio.get_running_loop().create_task(self._load(actor, step, need.references, settled))
             self._loading.add(task)
             task.add_done_callback(self._loading.discard)
-            return
         except Unresolvable as error:
-            self._turn(actor, Unresolved(step, error.failure))
-            return
-        self._ask_for_slot(actor, step)
+            self._owner.turn(actor, Unresolved(step, error.failure))
+        except Exception as error:
+            self._owner.isolate(actor, f"preparing stage '{step}'", error)
 
     def _ask_for_slot(self, actor: Actor, name: str) -> None:
         state = actor.state
         step, stage = state.open[name], state.plan.stages[name].stage
         assert stage.worker is not None and step.ready_at is not None
+        facts = self._dispatcher.facts(stage.worker)
+        if facts is not None and facts.is_direct:
+            self._owner.turn(actor, Granted(name))
+            return
         priority = stage.priority or state.priority
         holder = (state.id, name)
         if self._dispatcher.slots.acquire(stage.worker, holder, priority=priority, ready_at=step.ready_at):
-            self._turn(actor, Granted(name))
+            self._owner.turn(actor, Granted(name))
             return
-        self._turn(actor, Queued(name, f"no free slot at worker '{stage.worker}'"))
+        self._owner.turn(actor, Queued(name, f"no free slot at worker '{stage.worker}'"))
 
-    async def _load(self, actor: Actor, step: str, references: tuple[DataRef, ...]) -> None:
+    async def _load(
+        self, actor: Actor, step: str, references: tuple[DataRef, ...], settled: asyncio.Future[Any]
+    ) -> None:
         bound = self._settings.reference_bytes_max
         try:
+            await settled
             for ref in references:
                 actor.loaded[ref.storage_key] = await load_value(self._store, self._objects, ref, bytes_max=bound)
         except (Trouble, TooLarge) as error:
-            self._turn(actor, Unresolved(step, failure_of(step, error)))
-            return
-        if step in actor.state.open and actor.state.open[step].status == "ready":
-            self.prepare(actor, step)
+            self._owner.turn(actor, Unresolved(step, failure_of(step, error)))
+        except Exception as error:
+            self._owner.isolate(actor, f"loading the inputs of stage '{step}'", error)
+        else:
+            if actor.is_active and step in actor.state.open and actor.state.open[step].status == "ready":
+                self.prepare(actor, step)
+        self._owner.schedule()

@@ -28,10 +28,10 @@ class ObjectStore(Protocol):
         """Yield the bytes from `start` to `end` (exclusive); a whole read checks the checksum at its end."""
         ...
 
-    async def delete(self, key: str) -> None:
-        """Remove an object; idempotent."""
+    async def delete(self, key: str, *, untouched_since_us: int) -> None:
+        """Remove an object unless somebody has put it again since that time; idempotent."""
         ...
 
     async def check(self) -> None:
-        """Write, read and delete a small object; raises what fails."""
+        """Write and read a small object; raises what fails."""
         ...

@@ -1,0 +1,1 @@
+"""What travels over the wire: bodies of HTTP calls, assignments, packets."""

@@ -66,7 +66,7 @@ ORDER BY artifact_id
 LIMIT ?3;
 
 -- name: artifact
--- One artifact.
+-- One artifact, to describe it and to find its bytes.
 SELECT artifact_id, execution_id, step, attempt, name, media_type, storage_type, storage_key, size_bytes, checksum,
   is_deliverable, created_at, expires_at
 FROM artifacts
@@ -97,4 +97,11 @@ LIMIT ?2;
 SELECT count(*)
 FROM executions
 WHERE status IN ('pending', 'running', 'paused')
+LIMIT 1;
+
+-- name: blob
+-- Where a stored value lies.
+SELECT key, storage_type, size_bytes
+FROM blobs
+WHERE key = ?1
 LIMIT 1;

@@ -38,10 +38,11 @@ WHERE key = ?1
   AND condemned_at < ?2  -- fence
 RETURNING storage_type;
 
--- name: delete_content
--- Its bytes in the kv tier.
+-- name: delete_content_of_no_blob
+-- Its bytes in the kv tier, unless a new reference has revived the blob.
 DELETE FROM contents
-WHERE key = ?1;
+WHERE key = ?1
+  AND NOT EXISTS (SELECT 1 FROM blobs WHERE key = ?1);
 
 -- name: delete_artifact_rows
 -- Artifacts whose bytes have expired are no longer listed.

@@ -1,0 +1,95 @@
+"""A running node without its front door: store, objects, channels, engine, recovery; started and stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from stagewright.app.clock import SystemChance, SystemClock
+from stagewright.app.lock import FolderLock
+from stagewright.app.settings import Settings
+from stagewright.channels.probe import ProbeChannel
+from stagewright.definitions import load_text
+from stagewright.definitions.registry import Registry
+from stagewright.engine.bind import Binder
+from stagewright.engine.core import Engine
+from stagewright.engine.dispatch import Dispatcher
+from stagewright.engine.recover import Recovery
+from stagewright.engine.resolve import load_bytes
+from stagewright.engine.retain import Retention
+from stagewright.engine.service import Service
+from stagewright.engine.views import Views
+from stagewright.model.data import DataRef
+from stagewright.model.ids import IdSource
+from stagewright.objects.files import FileObjects
+from stagewright.ports.channel import Channel
+from stagewright.ports.store import NodeIdentity
+from stagewright.store.sqlite import SqliteStore
+from stagewright.workers.content import pipelines as content_pipelines
+
+SWITCH_INTERVAL_S = 0.0001
+"""How long a thread may keep the interpreter lock; the default of 5 ms would make each flush wait for a busy loop."""
+
+CLOSE_TIMEOUT_S = 2.0
+NODE = "local"
+
+
+class Runtime:
+    """One node on an embedded database. `on_fatal` is told what makes it impossible to go on."""
+
+    def __init__(self, settings: Settings, on_fatal: Callable[[BaseException], None]) -> None:
+        self.settings = settings
+        self.clock, self.chance = SystemClock(), SystemChance()
+        self.ids = IdSource(self.clock.now_us, self.chance.bits)
+        self.lock = FolderLock(settings.data)
+        self.store = SqliteStore(settings.database_path, self.clock)
+        self.objects = FileObjects(settings.objects_path)
+        self.dispatcher = Dispatcher(self._channels())
+        binder = Binder(self.dispatcher.facts, self.dispatcher.names)
+        self.engine = Engine(
+            store=self.store, objects=self.objects, clock=self.clock, ids=self.ids, binder=binder,
+            dispatcher=self.dispatcher, settings=settings.engine, on_fatal=on_fatal,
+        )  # fmt: skip
+        self.recovery = Recovery(self.engine)
+        self.registry = Registry(self.store, self.clock)
+        self.retention = Retention(self.store, self.objects, self.clock, settings.engine)
+        self.service = Service(self.engine, self.registry, self.recovery, Views(self.store, self.objects, binder))
+        self.recovered = 0
+
+    async def start(self, url: str | None = None) -> None:
+        """Take the folder, open, recover. `FolderInUse` if another process serves it."""
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        self.lock.acquire(url)
+        try:
+            identity = NodeIdentity(NODE, self.ids.new("inc"))
+            await self.store.start(identity, self.clock.now_us())
+            await self.dispatcher.start(self.engine)
+            self.dispatcher.look()
+            await self._register_shipped(content_pipelines())
+            self.recovered = await self.recovery.start(identity)
+            self.retention.start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop in reverse order within seconds; what is open goes on at the next start. Idempotent."""
+        await self.retention.stop()
+        await self.dispatcher.stop()
+        await self.recovery.stop()
+        await self.engine.close(CLOSE_TIMEOUT_S)
+        await self.store.stop()
+        self.lock.release()
+
+    def _channels(self) -> list[Channel]:
+        return [ProbeChannel(self.objects, self._load)]
+
+    async def _load(self, ref: DataRef) -> bytes:
+        return await load_bytes(self.store, self.objects, ref, bytes_max=self.settings.engine.load_bytes_max)
+
+    async def _register_shipped(self, documents: list[Path]) -> None:
+        for path in documents:
+            text = await asyncio.to_thread(path.read_bytes)
+            await self.registry.register(load_text(text))

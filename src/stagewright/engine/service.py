@@ -1,0 +1,175 @@
+"""What the front doors call: submit, read, steer. One way into the engine for HTTP, the command line and Python."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+from stagewright.definitions import check_parameters, load_value
+from stagewright.definitions.registry import Registry
+from stagewright.engine.bind import Bound
+from stagewright.engine.core import Engine
+from stagewright.engine.recover import Recovery
+from stagewright.engine.submit import Submission, Submitted, Submitter
+from stagewright.engine.views import Views
+from stagewright.model.errors import Malformed, NotFound, Refusal, WrongState
+from stagewright.model.execution import FINAL_STATUSES
+from stagewright.model.message import Cancel
+from stagewright.model.pipeline import Pipeline
+from stagewright.protocol.bodies import ExecuteBody
+
+STREAM_EVENTS_MAX = 10_000
+"""Events that wait for one slow watcher before its stream is cut; it resumes by number."""
+
+CATCH_UP_EVENTS = 500
+
+
+class Service:
+    """The product behind its front doors. All calls raise `model.errors` only."""
+
+    def __init__(self, engine: Engine, registry: Registry, recovery: Recovery, views: Views) -> None:
+        self.engine, self.registry, self.views = engine, registry, views
+        self._recovery = recovery
+        self._submitter = Submitter(engine)
+
+    # --- submit ---------------------------------------------------------------------------------------------
+
+    async def execute(
+        self,
+        body: ExecuteBody,
+        *,
+        raw: bytes = b"",
+        idempotency_key: str | None = None,
+        final: asyncio.Future[str] | None = None,
+    ) -> Submitted:
+        """Accept an execution; returns after it is durable. `raw` is the body as it came, for its fingerprint."""
+        submission = await self._submission(body)
+        if idempotency_key is not None or body.request_id is not None:
+            submission.idempotency_key = idempotency_key
+            submission.fingerprint = sha256(raw or body.model_dump_json().encode()).hexdigest()
+        return await self._submitter.submit(submission, final)
+
+    async def execute_all(self, bodies: Sequence[ExecuteBody | Refusal]) -> list[Submitted | BaseException]:
+        """Accept many; one answer or error for each, in order. What is refused already stays refused."""
+
+        async def one(body: ExecuteBody | Refusal) -> Submitted:
+            if isinstance(body, Refusal):
+                raise body
+            return await self.execute(body)
+
+        return await asyncio.gather(*(one(body) for body in bodies), return_exceptions=True)
+
+    async def _submission(self, body: ExecuteBody) -> Submission:
+        project = body.project_id or "default"
+        pipeline = await self._pipeline(body, project)
+        bound = self.engine.binder.kept(pipeline.digest) or self._bind(pipeline)
+        parameters = check_parameters(pipeline, body.parameters)
+        budgets = [pipeline.budget_usd_micros] if pipeline.budget_usd_micros is not None else []
+        if body.budget_usd is not None:
+            budgets.append(round(body.budget_usd * 1_000_000))
+        return Submission(
+            bound=bound, parameters=orjson.dumps(parameters), version=pipeline.version, project=project,
+            client=body.client_id, request_id=body.request_id, priority=body.priority, tags=tuple(body.tags),
+            budget_usd_micros=min(budgets, default=None), deadline_at=_deadline(body),
+        )  # fmt: skip
+
+    async def _pipeline(self, body: ExecuteBody, project: str) -> Pipeline:
+        if body.template_name is not None:
+            name, _, version = body.template_name.partition("@")
+            if version and not version.isdecimal():
+                raise Malformed(f"The version after '@' must be a whole number: {body.template_name}")
+            return await self.registry.get(name, int(version) if version else None, project)
+        assert body.pipeline is not None, "the body was checked"
+        pipeline = load_value(body.pipeline)
+        self.engine.binder.check_workers(pipeline)
+        await self.registry.snapshot(pipeline)
+        return pipeline
+
+    def _bind(self, pipeline: Pipeline) -> Bound:
+        self.engine.binder.check_workers(pipeline)
+        return self.engine.binder.bind(pipeline)
+
+    # --- steer ----------------------------------------------------------------------------------------------
+
+    async def cancel(self, execution_id: str, reason: str | None = None) -> dict[str, Any]:
+        """Cancel an open execution; its running attempts are taken back."""
+        try:
+            changed = await self.engine.ask(execution_id, Cancel(reason or "cancelled by request"))
+        except NotFound:
+            changed = await self._cancel_inactive(execution_id, reason)
+        if not changed:
+            status, _ = await self.views.status(execution_id)
+            raise WrongState(f"Execution {execution_id} is {status}: only an open execution can be cancelled")
+        return {"execution_id": execution_id, "status": "cancelled"}
+
+    async def _cancel_inactive(self, execution_id: str, reason: str | None) -> bool:
+        status, _ = await self.views.status(execution_id)
+        if status in FINAL_STATUSES:
+            return False
+        actor = await self._recovery.load(execution_id)
+        return bool(await self.engine.admit(actor, Cancel(reason or "cancelled by request")))
+
+    async def retry(self, execution_id: str, from_stage: str | None = None) -> dict[str, Any]:
+        """Open a new round of an ended execution; what completed is kept unless it is behind `from_stage`."""
+        status, _ = await self.views.status(execution_id)
+        if status == "running" or status == "pending":
+            raise WrongState(f"Execution {execution_id} is {status}: only an ended or paused execution can be retried")
+        if status == "completed" and from_stage is None:
+            raise WrongState(f"Execution {execution_id} is completed: name the stage to run again with `from_stage`")
+        if from_stage is not None:
+            bound, _ = await self.views.graph(execution_id)
+            if from_stage not in bound.plan.stages:
+                there = ", ".join(list(bound.plan.stages)[:20])
+                raise NotFound(f"The execution has no stage '{from_stage}' (`from_stage`). It has: {there}")
+        if not await self._recovery.retry(execution_id, from_stage):
+            raise WrongState(f"Execution {execution_id} cannot be retried now: it has changed meanwhile")
+        return {"execution_id": execution_id, "status": "running"}
+
+    # --- watch ----------------------------------------------------------------------------------------------
+
+    async def watch(self, execution_id: str, after: int = 0) -> AsyncIterator[list[dict[str, Any]]]:
+        """Yield committed events with numbers above `after`, without gap or repeat, until the final one.
+
+        An execution that is retried later begins a new stream; a watcher that falls behind is fed from the
+        database. Ends at once if the execution has ended and nothing is left to tell.
+        """
+        arrived: asyncio.Queue[None] = asyncio.Queue(maxsize=1)
+
+        def wake(_: str, __: list[dict[str, Any]]) -> None:
+            if arrived.empty():
+                arrived.put_nowait(None)
+
+        stop = self.engine.feed.watch(execution_id, wake)
+        try:
+            await self.views.status(execution_id)
+            while True:
+                events = await self.views.events(execution_id, after, CATCH_UP_EVENTS)
+                if events:
+                    after = events[-1]["seq"]
+                    yield events
+                    continue
+                status, last = await self.views.status(execution_id)
+                if status in FINAL_STATUSES and after >= last:
+                    return
+                await arrived.get()
+        finally:
+            stop()
+
+    # --- pipelines ------------------------------------------------------------------------------------------
+
+    async def register(self, pipeline: Pipeline, project: str = "default") -> tuple[Pipeline, bool]:
+        """Register a pipeline whose workers are there; returns it with its version and whether that is new."""
+        self.engine.binder.check_workers(pipeline)
+        return await self.registry.register(pipeline, project)
+
+
+def _deadline(body: ExecuteBody) -> int | None:
+    if body.deadline is None:
+        return None
+    deadline = body.deadline if body.deadline.tzinfo else body.deadline.replace(tzinfo=UTC)
+    return round(deadline.timestamp() * 1_000_000)
