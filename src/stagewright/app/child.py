@@ -1,4 +1,4 @@
-"""The composition root of a child process: `python -m stagewright.app.child DESCRIPTOR`. Started by `ProcessChannel`."""
+"""The composition root of a child process: `python -m stagewright.app.child DESCRIPTOR`; `ProcessChannel` starts it."""
 
 from __future__ import annotations
 

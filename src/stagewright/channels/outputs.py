@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from stagewright.model.data import INLINE_BYTES_MAX, DataRef, checksum_of, tier_of
 from stagewright.model.execution import Artifact, Failure
 from stagewright.model.message import Completed, Failed
 from stagewright.ports.objects import ObjectStore
+from stagewright.sdk.encode import NotJson, encode_json
 from stagewright.sdk.outcome import Result
 
 OUTPUT_BYTES_MAX = 64 * 1024 * 1024
@@ -23,8 +22,8 @@ def encode_output(step: str, value: Any, *, bytes_max: int = OUTPUT_BYTES_MAX) -
         text = f"The handler of stage '{step}' returned nothing: return a JSON value, {{}} if there is nothing to say"
         return Failure("output_missing", text, stage_id=step)
     try:
-        encoded = orjson.dumps(value)
-    except (TypeError, ValueError) as error:
+        encoded = encode_json(value)
+    except NotJson as error:
         text = f"The output of stage '{step}' is no JSON: {error}. Return dicts with string keys, lists, strings, "
         return Failure("output_not_json", text + "numbers, booleans or null", stage_id=step)
     if len(encoded) > bytes_max:
