@@ -6,7 +6,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from stagewright.engine.actor import Actor, Unsaved
 from stagewright.engine.rows import artifact_row, execution_row, page_row, step_row
@@ -14,7 +13,7 @@ from stagewright.engine.settings import EngineSettings
 from stagewright.model.data import DataRef
 from stagewright.model.errors import BadRows, Fenced, StoreTrouble
 from stagewright.ports.clock import Clock
-from stagewright.ports.store import Batch, Store, Winner
+from stagewright.ports.store import Batch, Row, Store, Winner
 
 RESEND_PAUSE_S = 0.05
 
@@ -25,6 +24,7 @@ class Saved:
 
     actor: Actor
     unsaved: Unsaved
+    row: Row | None  # the execution's own row as it was when it was taken: decisions go on during the flush
     winner: Winner | None = None
     error: Exception | None = None
 
@@ -101,7 +101,7 @@ class Journal:
             if unsaved is not None:
                 rows += unsaved.rows
                 actor.flushing += 1
-                saved.append(Saved(actor, unsaved))
+                saved.append(Saved(actor, unsaved, execution_row(actor.state) if unsaved.has_row else None))
         self._rows = max(0, self._rows - rows) if self._waiting else 0
         return saved
 
@@ -148,20 +148,44 @@ class Journal:
             except (BadRows, Fenced):
                 raise
             except StoreTrouble as error:
-                now = self._clock.now_us()
-                self._failing_since = self._failing_since or now
-                if now - self._failing_since > self._settings.stall_s * 1e6:
-                    raise
-                if await self._is_written(batch.number, error):
+                self._bear(error)
+                if await self._is_written(batch.number):
+                    losers = await self._losers(batch)
                     self._failing_since = None
-                    return {}
+                    return losers
                 await asyncio.sleep(RESEND_PAUSE_S)
 
-    async def _is_written(self, number: int, error: StoreTrouble) -> bool:
-        try:
-            return await self._store.flushed() >= number
-        except StoreTrouble:
-            return False
+    async def _is_written(self, number: int) -> bool:
+        """Ask until there is an answer: a batch that is there must not be sent again."""
+        while True:
+            try:
+                return await self._store.flushed() >= number
+            except StoreTrouble as error:
+                self._bear(error)
+                await asyncio.sleep(RESEND_PAUSE_S)
+
+    async def _losers(self, batch: Batch) -> dict[str, Winner]:
+        """Find out who lost a submit key in a batch whose answer was lost."""
+        losers: dict[str, Winner] = {}
+        for scope, key, execution_id, *_ in sorted(batch.keys):
+            while execution_id not in losers:
+                try:
+                    rows = await self._store.read("key_winner", scope, key)
+                except StoreTrouble as error:
+                    self._bear(error)
+                    await asyncio.sleep(RESEND_PAUSE_S)
+                    continue
+                if rows and rows[0][0] != execution_id:
+                    losers[execution_id] = Winner(*rows[0])
+                break
+        return losers
+
+    def _bear(self, error: StoreTrouble) -> None:
+        """Go on trying, but not for ever."""
+        now = self._clock.now_us()
+        self._failing_since = self._failing_since or now
+        if now - self._failing_since > self._settings.stall_s * 1e6:
+            raise error
 
     def _batch(self, saved: list[Saved], number: int) -> Batch:
         batch = Batch(number)
@@ -169,10 +193,14 @@ class Journal:
         page = self._page
         for record in saved:
             state, unsaved = record.actor.state, record.unsaved
-            if unsaved.has_row:
-                executions.append(execution_row(state))
+            if record.row is not None:
+                executions.append(record.row)
+                if isinstance(state.parameters, DataRef):
+                    self._refer(batch, state.id, state.parameters)
             for step in unsaved.steps.values():
                 steps.append(step_row(state.id, step))
+                if type(step.output) is DataRef:
+                    self._refer(batch, state.id, step.output)
             if unsaved.events:
                 page += 1
                 pages.append(page_row(page, state.id, unsaved.events))
@@ -191,16 +219,11 @@ class Journal:
             batch.artifacts.append(
                 artifact_row(state.id, step, artifact, is_deliverable=is_deliverable, expires_at=expires_at)
             )
-            self._refer(batch, state.id, artifact.ref, expires_at)
+            self._refer(batch, state.id, artifact.ref)
         for key, content in unsaved.contents:
             batch.contents.append((key, len(content), content))
-        refs: list[Any] = [step.output for step in unsaved.steps.values()]
-        if unsaved.has_row:
-            refs.append(state.parameters)
-        for ref in refs:
-            if isinstance(ref, DataRef):
-                self._refer(batch, state.id, ref, expires_at)
 
-    def _refer(self, batch: Batch, execution_id: str, ref: DataRef, expires_at: int) -> None:
-        batch.blobs.append((ref.storage_key, ref.storage_type, ref.size_bytes, self._clock.now_us()))
-        batch.blob_refs.append((ref.storage_key, execution_id, expires_at))
+    def _refer(self, batch: Batch, execution_id: str, ref: DataRef) -> None:
+        now = self._clock.now_us()
+        batch.blobs.append((ref.storage_key, ref.storage_type, ref.size_bytes, now))
+        batch.blob_refs.append((ref.storage_key, execution_id, now + self._settings.data_ttl_us))

@@ -96,19 +96,25 @@ class SqliteDatabase:
             raise
 
     def _win_keys(self, keys: list[Row], now_us: int) -> dict[str, Winner]:
+        """Win all keys of an execution or none, one execution after another: nobody loses to one that loses."""
         losers: dict[str, Winner] = {}
-        won: dict[str, list[tuple[str, str]]] = {}
-        for scope, key, execution_id, fingerprint, expires_at in sorted(keys):
-            if execution_id in losers:
-                continue
-            if self.run("flush_keys", (scope, key, execution_id, fingerprint, expires_at, now_us)):
-                won.setdefault(execution_id, []).append((scope, key))
-                continue
-            winner, its_fingerprint = self.run("key_winner", (scope, key))[0]
-            losers[execution_id] = Winner(winner, its_fingerprint)
-            for own_scope, own_key in won.pop(execution_id, ()):
-                self.run("drop_key", (own_scope, own_key, execution_id))
+        of_execution: dict[str, list[Row]] = {}
+        for row in keys:
+            of_execution.setdefault(row[2], []).append(row)
+        for execution_id, rows in of_execution.items():
+            winner = self._win_all(sorted(rows), now_us)
+            if winner is not None:
+                losers[execution_id] = winner
         return losers
+
+    def _win_all(self, rows: list[Row], now_us: int) -> Winner | None:
+        for number, (scope, key, execution_id, fingerprint, expires_at) in enumerate(rows):
+            if self.run("flush_keys", (scope, key, execution_id, fingerprint, expires_at, now_us)):
+                continue
+            for own_scope, own_key, *_ in rows[:number]:
+                self.run("drop_key", (own_scope, own_key, execution_id))
+            return Winner(*self.run("key_winner", (scope, key))[0])
+        return None
 
     def _flush_rows(self, batch: Batch, losers: dict[str, Winner]) -> None:
         for query, rows, column in (
