@@ -11,6 +11,8 @@ from stagewright.app.clock import SystemChance, SystemClock
 from stagewright.app.lock import FolderLock
 from stagewright.app.settings import Settings
 from stagewright.channels.probe import ProbeChannel
+from stagewright.channels.process import ProcessChannel
+from stagewright.channels.sources import WorkerSource, installed_sources
 from stagewright.definitions import load_text
 from stagewright.definitions.registry import Registry
 from stagewright.engine.bind import Binder
@@ -22,6 +24,7 @@ from stagewright.engine.retain import Retention
 from stagewright.engine.service import Service
 from stagewright.engine.views import Views
 from stagewright.model.data import DataRef
+from stagewright.model.errors import Misconfigured
 from stagewright.model.ids import IdSource
 from stagewright.objects.files import FileObjects
 from stagewright.ports.channel import Channel
@@ -33,6 +36,9 @@ SWITCH_INTERVAL_S = 0.0001
 """How long a thread may keep the interpreter lock; the default of 5 ms would make each flush wait for a busy loop."""
 
 CLOSE_TIMEOUT_S = 2.0
+DESCRIBE_TIMEOUT_S = 30.0
+
+CONTENT = WorkerSource("stagewright.workers.content", manifest="manifest")
 NODE = "local"
 
 
@@ -66,6 +72,10 @@ class Runtime:
             identity = NodeIdentity(NODE, self.ids.new("inc"))
             await self.store.start(identity, self.clock.now_us())
             await self.dispatcher.start(self.engine)
+            if not await self.processes.wait_described(DESCRIBE_TIMEOUT_S) or self.processes.problems:
+                raise Misconfigured(
+                    "Some workers cannot be loaded: " + "; ".join(self.processes.problems or ("too slow",))
+                )
             self.dispatcher.look()
             await self._register_shipped(content_pipelines())
             self.recovered = await self.recovery.start(identity)
@@ -84,7 +94,18 @@ class Runtime:
         self.lock.release()
 
     def _channels(self) -> list[Channel]:
-        return [ProbeChannel(self.objects, self._load)]
+        settings = self.settings
+        modules = [WorkerSource(module) for module in settings.workers.modules]
+        sources = [CONTENT, *modules, *installed_sources((CONTENT, *modules))]
+        self.processes = ProcessChannel(
+            sources, self._load, command=[sys.executable, "-m", "stagewright.app.child"],
+            objects=settings.objects_path, cache=settings.data / "cache", settings=settings.workers.local,
+            on_change=self._look,
+        )  # fmt: skip
+        return [ProbeChannel(self.objects, self._load), self.processes]
+
+    def _look(self) -> None:
+        self.dispatcher.look()
 
     async def _load(self, ref: DataRef) -> bytes:
         return await load_bytes(self.store, self.objects, ref, bytes_max=self.settings.engine.load_bytes_max)

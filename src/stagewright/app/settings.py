@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from stagewright.channels.process import ProcessSettings
 from stagewright.engine.settings import EngineSettings
 from stagewright.model.errors import Misconfigured, Problem
 
@@ -18,6 +19,15 @@ FILE = "stagewright.toml"
 
 KNOWN_TO_COMMANDS = frozenset(("STAGEWRIGHT_SERVER", "STAGEWRIGHT_BUILD_UI", "STAGEWRIGHT_CONFIG"))
 """Variables that are read by the command line and the build, not by the server."""
+
+
+class WorkerSettings(BaseModel):
+    """Which local workers there are besides the shipped ones, and how they are run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    modules: tuple[str, ...] = ()  # each has a function `workers()` that returns a list of `sdk.Worker`
+    local: ProcessSettings = Field(default_factory=ProcessSettings)
 
 
 class Settings(BaseModel):
@@ -32,6 +42,7 @@ class Settings(BaseModel):
     objects: str | None = None  # file:///PATH; None: DATA/objects
     bus: str = "local"
     project: str = "default"
+    workers: WorkerSettings = Field(default_factory=WorkerSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
 
     @property

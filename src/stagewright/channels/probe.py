@@ -52,7 +52,7 @@ class ProbeChannel:
     def dispatch(self, assignment: Assignment) -> None:
         """Perform the action; `echo` without leaving this call."""
         action = assignment.action or "echo"
-        if next(find_refs(assignment.inputs), None) is not None:
+        if assignment.may_refer and next(find_refs(assignment.inputs), None) is not None:
             self._load_first(assignment)
             return
         if action == "echo":

@@ -54,10 +54,11 @@ class Dispatcher:
         if way is None:
             self._fail_unknown(actor, step, stage.worker)
             return
-        inputs = actor.inputs.pop(step.name, stage.inputs)
+        rendered = step.name in actor.inputs
+        inputs = actor.inputs.pop(step.name) if rendered else stage.inputs
         assignment = Assignment(
             actor.state.id, step.name, step.attempt, stage.worker, stage.action, inputs, stage.timeout_us,
-            stage.silence_timeout_us, step.lost > 0,
+            stage.silence_timeout_us, step.lost > 0, rendered,
         )  # fmt: skip
         way[0].dispatch(assignment)
 

@@ -26,6 +26,7 @@ class Assignment:
     timeout_us: int
     silence_timeout_us: int
     alone: bool = False  # an earlier attempt was lost: run it where it can hurt nobody else
+    may_refer: bool = True  # whether a `DataRef` may stand in the inputs; a constant has none
 
 
 @dataclass(frozen=True, slots=True)
