@@ -99,6 +99,10 @@ class Engine:
         """Take in a new or loaded execution with its first message."""
         if self.journal.is_stalled or not self.is_open:
             raise Stalled("The journal is behind: work cannot be made durable now", retry_after_s=STALL_RETRY_AFTER_S)
+        return self.adopt(actor, message)
+
+    def adopt(self, actor: Actor, message: Message) -> asyncio.Future[Any]:
+        """Take in an execution that this node answers for, however far behind the journal is."""
         self.actors[actor.state.id] = actor
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._put(actor, message, answer)
@@ -173,6 +177,8 @@ class Engine:
                 inbox, actor.inbox = actor.inbox, []
                 for message, answer in inbox:
                     self._turn(actor, message, answer)
+                if actor.state.status != "running":
+                    self._retire(actor)
             done += 1
             if done & 15 == 0:
                 self.journal.kick(early)
@@ -248,7 +254,7 @@ class Engine:
     @staticmethod
     def _is_active(actor: Actor, name: str) -> bool:
         step = actor.state.open.get(name)
-        return step is not None and step.status in ("ready", "running")
+        return step is not None and step.status in ("ready", "running") and actor.state.status == "running"
 
     def _is_due_progress(self, actor: Actor, message: Progress) -> bool:
         now = self.clock.now_us()
@@ -276,13 +282,19 @@ class Engine:
             if not answer.done():
                 answer.set_result(saved.winner or outcome)
         if saved.winner is not None:
-            self._drop(actor)  # another submission holds the key: this one was never written
+            actor.is_new = True  # another submission holds the key: this one was never written
+            self._drop(actor, NotFound(f"Execution {saved.winner.execution_id} has the key of {actor.state.id}"))
             return
         if unsaved.events:
             self.feed.publish(actor.state.id, unsaved.events)
         for effect in unsaved.effects:
             self._carry_out(actor, effect)
-        if actor.state.status != "running" and not (actor.unsaved or actor.flushing or actor.inbox):
+        if actor.state.status != "running":
+            self._retire(actor)
+
+    def _retire(self, actor: Actor) -> None:
+        """Forget an execution that has ended or paused, once everything of it is durable and nobody asks it more."""
+        if actor.is_active and not (actor.unsaved or actor.flushing or actor.inbox):
             self._forget(actor)
             self._tell_final(actor)
 
@@ -332,18 +344,28 @@ class Engine:
 
     def _refused(self, actor: Actor, unsaved: Unsaved, error: Exception) -> None:
         """The database refuses what this execution wants to write: nothing of it counts; it stops where it was."""
-        for answer, _ in unsaved.answers:
-            if not answer.done():
-                answer.set_exception(error)
+        self._answer_all(unsaved.answers, error)
         is_new = actor.is_new
-        self._drop(actor)
+        self._drop(actor, error)
         if not is_new:
             self.on_refused(actor.state.id, error)
 
-    def _drop(self, actor: Actor) -> None:
+    @staticmethod
+    def _answer_all(answers: list[tuple[asyncio.Future[Any], bool]], error: Exception) -> None:
+        for answer, _ in answers:
+            if not answer.done():
+                answer.set_exception(error)
+
+    def _drop(self, actor: Actor, error: Exception) -> None:
+        """Forget an execution with all that is not durable; whoever waits for that hears the error."""
         self._forget(actor)
-        actor.unsaved = None
+        if actor.unsaved is not None:
+            self._answer_all(actor.unsaved.answers, error)
+            actor.unsaved = None
+        self._answer_all([(answer, False) for _, answer in actor.inbox if answer is not None], error)
         actor.inbox.clear()
+        if actor.is_new:
+            self._final.pop(actor.state.id, None)  # whoever submitted it has its answer
         for step in list(actor.state.open.values()):
             self.dispatcher.revoke(actor.state.id, step.name, step.attempt)
             self._release(actor.state.id, step.name)

@@ -96,8 +96,10 @@ class Journal:
         rows = 0
         while self._waiting and rows < self._settings.flush_rows_max:
             actor = self._waiting.popleft()
-            unsaved = actor.unsaved
-            actor.is_listed, actor.unsaved = False, None
+            actor.is_listed = False
+            if not actor.is_active:
+                continue  # what it builds on was refused; `core` answers whoever waits for it
+            unsaved, actor.unsaved = actor.unsaved, None
             if unsaved is not None:
                 rows += unsaved.rows
                 actor.flushing += 1
@@ -125,7 +127,7 @@ class Journal:
             losers = await self._write(batch)
         except BadRows as error:
             if len(saved) == 1:
-                saved[0].error = error
+                saved[0].error, saved[0].actor.is_active = error, False
                 self._on_saved(saved)
                 return
             middle = len(saved) // 2
@@ -134,6 +136,8 @@ class Journal:
             return
         for record in saved if losers else ():
             record.winner = losers.get(record.actor.state.id)
+            if record.winner is not None:
+                record.actor.is_active = False
         self.flushes += 1
         self.rows_written += batch.rows
         self._on_saved(saved)

@@ -11,11 +11,13 @@ from stagewright.engine.actor import Actor
 from stagewright.engine.bind import Bound
 from stagewright.engine.core import Engine
 from stagewright.engine.rows import load_execution
-from stagewright.model.errors import NotFound, StagewrightError
+from stagewright.model.errors import BadRows, NotFound, StagewrightError, StoreTrouble
 from stagewright.model.execution import Failure
 from stagewright.model.ids import SHARDS
-from stagewright.model.message import Halt, Lost, Retry
+from stagewright.model.message import Halt, Lost, Message, Retry
 from stagewright.ports.store import NodeIdentity, Row
+
+LOAD_PAUSE_S = 0.5
 
 
 class Recovery:
@@ -24,6 +26,7 @@ class Recovery:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._loading: dict[str, asyncio.Event] = {}
         engine.on_refused = self._refused  # type: ignore[method-assign]
 
     async def start(self, identity: NodeIdentity) -> int:
@@ -40,11 +43,23 @@ class Recovery:
 
     async def retry(self, execution_id: str, from_stage: str | None) -> bool:
         """Load an ended execution and open a new round; false if its state does not allow it."""
-        actor = self._engine.actors.get(execution_id)
-        if actor is not None:
-            return await self._engine.ask(execution_id, Retry(from_stage))
-        actor = await self.load(execution_id)
-        return bool(await self._engine.admit(actor, Retry(from_stage)))
+        return await self.ask(execution_id, Retry(from_stage))
+
+    async def ask(self, execution_id: str, message: Message) -> bool:
+        """Send a message to an execution, active or not, and say after the commit whether it changed anything.
+
+        It is loaded by one asker at a time: two actors of one execution would both write it.
+        """
+        while (loading := self._loading.get(execution_id)) is not None:
+            await loading.wait()
+        if execution_id in self._engine.actors:
+            return await self._engine.ask(execution_id, message)
+        self._loading[execution_id] = asyncio.Event()
+        try:
+            answer = self._engine.adopt(await self.load(execution_id), message)
+        finally:
+            self._loading.pop(execution_id).set()
+        return bool(await answer)
 
     async def load(self, execution_id: str) -> Actor:
         """Build one execution from its rows; it is not active yet."""
@@ -130,9 +145,16 @@ class Recovery:
 
     async def _halt(self, execution_id: str, error: Exception) -> None:
         """Load an execution as it was last written and pause it with the reason."""
-        actor = await self.load(execution_id)
         failure = Failure("internal_error", f"What this execution wanted to write was refused: {error}", "internal")
-        await self._engine.admit(actor, Halt(failure))
+        while True:
+            try:
+                await self.ask(execution_id, Halt(failure))
+                return
+            except BadRows as again:  # not even this can be written: nobody must wait for it
+                await self._park(execution_id, f"What this execution wanted to write was refused: {again}")
+                return
+            except StoreTrouble:
+                await asyncio.sleep(LOAD_PAUSE_S)
 
 
 def _as_json(value: Any) -> str:

@@ -111,8 +111,7 @@ class Service:
         status, _ = await self.views.status(execution_id)
         if status in FINAL_STATUSES:
             return False
-        actor = await self._recovery.load(execution_id)
-        return bool(await self.engine.admit(actor, Cancel(reason or "cancelled by request")))
+        return await self._recovery.ask(execution_id, Cancel(reason or "cancelled by request"))
 
     async def retry(self, execution_id: str, from_stage: str | None = None) -> dict[str, Any]:
         """Open a new round of an ended execution; what completed is kept unless it is behind `from_stage`."""

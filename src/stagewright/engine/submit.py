@@ -61,9 +61,10 @@ class Submitter:
             if content is not None:
                 assert isinstance(parameters, DataRef)
                 actor.unsaved.contents.append((parameters.storage_key, content))
+        answer = engine.admit(actor, Start())
         if final is not None:
             engine.tell_final(actor.state.id, final)
-        outcome = await engine.admit(actor, Start())
+        outcome = await answer
         if isinstance(outcome, Winner):
             return _answer_loser(submission, outcome)
         return Submitted(actor.state.id, True)
