@@ -75,6 +75,7 @@ class World:
     incarnations: int = 0
     now_us: int = START_US
     callbacks: int = 0
+    is_registered: bool = False
 
     def __post_init__(self) -> None:
         self.disk = SimDisk(self.seed, self.plan, START_US)
@@ -115,7 +116,7 @@ class World:
         identity = NodeIdentity("sim", f"incarnation-{self.incarnations}")
         await node.engine.store.start(identity, loop.now_us)
         await node.dispatcher.start(node.engine)
-        if self.incarnations == 1 or not node.pipelines:
+        if not self.is_registered:
             await self._register(node)
         recovered = await node.recovery.start(identity)
         self.history.say(f"{loop.now_us} incarnation {self.incarnations} has loaded {recovered}")
@@ -158,15 +159,13 @@ class World:
         return Node(loop, engine, Recovery(engine), Submitter(engine), dispatcher, workers, pipelines, binder)
 
     async def _register(self, node: Node) -> None:
+        now, statements = node.loop.now_us, []
         for name, pipeline in node.pipelines.items():
             document = orjson.dumps(pipeline.document).decode()
-            now = node.loop.now_us
-            await node.engine.store.write(
-                [
-                    ("add_definition", (pipeline.digest, document, now)),
-                    ("add_pipeline", ("default", name, pipeline.digest, "", now)),
-                ]
-            )
+            statements.append(("add_definition", (pipeline.digest, document, now)))
+            statements.append(("add_pipeline", ("default", name, pipeline.digest, "", now)))
+        await node.engine.store.write(statements)
+        self.is_registered = True
 
     def _check_rest(self, node: Node) -> None:
         """At rest nothing is left in memory."""
