@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from stagewright.engine.actor import Actor, Unsaved
@@ -50,6 +50,7 @@ class Journal:
         self._page = 0
         self._number = 0
         self._flushing: asyncio.Task[None] | None = None
+        self._settled: list[Saved] = []  # of the flush that is being seen through
         self._failing_since: int | None = None
         self._idle = asyncio.Event()
         self._idle.set()
@@ -82,7 +83,10 @@ class Journal:
         if self._flushing is None and self._waiting and (rows_min <= 1 or self._rows >= rows_min):
             self._idle.clear()
             saved = self._take()
-            self._flushing = asyncio.get_running_loop().create_task(self._flush(saved), name="journal-flush")
+            batch = self._next_batch(saved)
+            sent = self._store.flush(batch)  # handed over here and now: the writer works while the loop decides on
+            flush = self._flush(saved, batch, sent)
+            self._flushing = asyncio.get_running_loop().create_task(flush, name="journal-flush")
             self._flushing.add_done_callback(self._flushed)
 
     async def drain(self) -> None:
@@ -111,6 +115,9 @@ class Journal:
         self._flushing = None
         if task.cancelled():
             return
+        settled, self._settled = self._settled, []
+        if settled:
+            self._on_saved(settled)
         error = task.exception()
         if error is not None:
             self._on_fatal(error)
@@ -119,20 +126,19 @@ class Journal:
         if self._flushing is None:
             self._idle.set()
 
-    async def _flush(self, saved: list[Saved]) -> None:
-        """Write a batch; halve it by execution on bad rows until the culprit is alone."""
-        self._number += 1
-        batch = self._batch(saved, self._number)
+    async def _flush(self, saved: list[Saved], batch: Batch, sent: Awaitable[dict[str, Winner]]) -> None:
+        """See a batch through; halve it by execution on bad rows until the culprit is alone."""
         try:
-            losers = await self._write(batch)
+            losers = await self._write(batch, sent)
         except BadRows as error:
             if len(saved) == 1:
                 saved[0].error, saved[0].actor.is_active = error, False
-                self._on_saved(saved)
+                self._settled += saved
                 return
             middle = len(saved) // 2
-            await self._flush(saved[:middle])
-            await self._flush(saved[middle:])
+            for half in (saved[:middle], saved[middle:]):
+                batch = self._next_batch(half)
+                await self._flush(half, batch, self._store.flush(batch))
             return
         for record in saved if losers else ():
             record.winner = losers.get(record.actor.state.id)
@@ -140,13 +146,13 @@ class Journal:
                 record.actor.is_active = False
         self.flushes += 1
         self.rows_written += batch.rows
-        self._on_saved(saved)
+        self._settled += saved
 
-    async def _write(self, batch: Batch) -> dict[str, Winner]:
-        """Write until it is known to be written; the number in the node's row settles unknown outcomes."""
+    async def _write(self, batch: Batch, sent: Awaitable[dict[str, Winner]]) -> dict[str, Winner]:
+        """Send until it is known to be written; the number in the node's row settles unknown outcomes."""
         while True:
             try:
-                losers = await self._store.flush(batch)
+                losers = await sent
                 self._failing_since = None
                 return losers
             except (BadRows, Fenced):
@@ -158,6 +164,7 @@ class Journal:
                     self._failing_since = None
                     return losers
                 await asyncio.sleep(RESEND_PAUSE_S)
+                sent = self._store.flush(batch)
 
     async def _is_written(self, number: int) -> bool:
         """Ask until there is an answer: a batch that is there must not be sent again."""
@@ -191,8 +198,9 @@ class Journal:
         if now - self._failing_since > self._settings.stall_s * 1e6:
             raise error
 
-    def _batch(self, saved: list[Saved], number: int) -> Batch:
-        batch = Batch(number)
+    def _next_batch(self, saved: list[Saved]) -> Batch:
+        self._number += 1
+        batch = Batch(self._number)
         executions, steps, pages = batch.executions, batch.steps, batch.pages
         page = self._page
         for record in saved:

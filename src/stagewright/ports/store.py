@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -57,10 +57,10 @@ class Store(Protocol):
         """Finish what runs and close; idempotent."""
         ...
 
-    async def flush(self, batch: Batch) -> dict[str, Winner]:
+    def flush(self, batch: Batch) -> Awaitable[dict[str, Winner]]:
         """Write the batch in one transaction if this incarnation is alive, else raise `Fenced`.
 
-        Executions whose key another one holds are left out whole; the answer names their winners by the
+        Every error comes from the awaitable. The work may begin before it is awaited. Executions whose key another one holds are left out whole; the answer names their winners by the
         loser's execution id. The batch's number is written with it.
         """
         ...

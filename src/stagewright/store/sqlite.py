@@ -51,10 +51,15 @@ class SqliteStore:
         for thread in threads:
             await asyncio.to_thread(thread.close)
 
-    async def flush(self, batch: Batch) -> dict[str, Winner]:
-        """See the port."""
+    def flush(self, batch: Batch) -> asyncio.Future[dict[str, Winner]]:
+        """See the port; the writer has the batch when this returns."""
         now_us = self._clock.now_us()
-        return await self._write_thread().call(lambda database: database.flush(self._identity, batch, now_us))
+        try:
+            return self._write_thread().call(lambda database: database.flush(self._identity, batch, now_us))
+        except StoreTrouble as error:
+            failed: asyncio.Future[dict[str, Winner]] = asyncio.get_running_loop().create_future()
+            failed.set_exception(error)
+            return failed
 
     async def flushed(self) -> int:
         """See the port."""
