@@ -130,7 +130,7 @@ class SimWorkers:
         if behaviour == "late":
             await asyncio.sleep(attempt.assignment.timeout_us / 1e6 + chance.random())
         if behaviour == "wrong":
-            self._post(attempt, Failed(message.step, message.attempt + 1, _NEVER))  # type: ignore[union-attr]
+            self._post(attempt, Failed(message.step, message.attempt + 1000, _NEVER))  # type: ignore[union-attr]
         self._post(attempt, message, ends=True)
         if behaviour in TWINS:
             await asyncio.sleep(chance.choice([0.0, 0.01, 1.0]))

@@ -366,7 +366,7 @@ class Engine:
         actor.inbox.clear()
         if actor.is_new:
             self._final.pop(actor.state.id, None)  # whoever submitted it has its answer
-        for step in list(actor.state.open.values()):
+        for step in list(actor.state.steps.values()):  # not only open ones: what would free the others is dropped too
             self.dispatcher.revoke(actor.state.id, step.name, step.attempt)
             self._release(actor.state.id, step.name)
 
