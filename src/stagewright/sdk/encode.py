@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -31,7 +32,7 @@ def encode_json(value: Any, root: str = "$") -> bytes:
     try:
         return orjson.dumps(value, default=_plain, option=_OPTIONS)
     except (TypeError, ValueError, RecursionError) as error:
-        found = _find(value, root, 0)
+        found = _find(value, root)
         raise found or NotJson(root, f"cannot be written as JSON: {error}") from error
 
 
@@ -43,30 +44,48 @@ def _plain(value: Any) -> Any:
     return dump(value, mode="json")
 
 
-def _find(value: Any, path: str, depth: int) -> NotJson | None:
-    """Return the first thing that is no JSON, depth first."""
-    if depth > DEPTH_MAX:
-        return NotJson(path, f"is nested deeper than {DEPTH_MAX} levels, or contains itself")
+def _find(value: Any, root: str) -> NotJson | None:
+    """Return the first thing that is no JSON, depth first; with a stack of its own, as values may be deep."""
+    above = [iter([(root, value)])]
+    while above:
+        entry = next(above[-1], None)
+        if entry is None:
+            above.pop()
+            continue
+        path, item = entry
+        if len(above) > DEPTH_MAX:
+            return NotJson(path, f"is nested deeper than {DEPTH_MAX} levels, or contains itself")
+        problem = _find_in_keys(item, path) if isinstance(item, dict) else None
+        inner = _inner(item, path)
+        if inner is None:
+            problem = _find_in_leaf(item, path)
+        else:
+            above.append(inner)
+        if problem is not None:
+            return problem
+    return None
+
+
+def _inner(value: Any, path: str) -> Iterator[tuple[str, Any]] | None:
+    """Return what a container holds, by path; None for what is none."""
     if isinstance(value, dict):
-        return _find_in_dict(value, path, depth)
+        return ((_below(path, key), item) for key, item in value.items())
     if isinstance(value, list | tuple):
-        return _first(_find(item, f"{path}[{place}]", depth + 1) for place, item in enumerate(value))
+        return ((f"{path}[{place}]", item) for place, item in enumerate(value))
     if is_dataclass(value) and not isinstance(value, type):
-        named = ((f"{path}.{field.name}", getattr(value, field.name, None)) for field in fields(value))
-        return _first(_find(item, where, depth + 1) for where, item in named)
-    return _find_in_leaf(value, path)
+        return ((f"{path}.{field.name}", getattr(value, field.name, None)) for field in fields(value))
+    return None
 
 
-def _first(found: Any) -> NotJson | None:
-    return next((problem for problem in found if problem is not None), None)
+def _below(path: str, key: Any) -> str:
+    return f"{path}.{key}" if str(key).isidentifier() else f"{path}[{repr(key)[:_SHOWN_CHARS_MAX]}]"
 
 
-def _find_in_dict(value: dict[Any, Any], path: str, depth: int) -> NotJson | None:
-    for key, item in value.items():
+def _find_in_keys(value: dict[Any, Any], path: str) -> NotJson | None:
+    for key in value:
         if not isinstance(key, str):
             return NotJson(path, f"has a key that is no string but {_kind(key)}: {repr(key)[:_SHOWN_CHARS_MAX]}")
-        where = f"{path}.{key}" if key.isidentifier() else f"{path}[{repr(key)[:_SHOWN_CHARS_MAX]}]"
-        found = _find_in_leaf(key, where) or _find(item, where, depth + 1)
+        found = _find_in_leaf(key, _below(path, key))
         if found is not None:
             return found
     return None

@@ -26,10 +26,24 @@ async def call_handler(action: Action, inputs: Any, ctx: Context, executor: Exec
         return await action.handler(wanted, ctx)
     context = contextvars.copy_context()
     loop = asyncio.get_running_loop()
-    value, error = await loop.run_in_executor(executor, context.run, _call, action.handler, wanted, ctx)
+    called = loop.run_in_executor(executor, context.run, _call, action.handler, wanted, ctx)
+    value, error = await _until_done(called)
     if error is not None:
         raise error
     return await value if inspect.isawaitable(value) else value
+
+
+async def _until_done(called: asyncio.Future[tuple[Any, BaseException | None]]) -> tuple[Any, BaseException | None]:
+    """Wait for a thread even when cancelled: it goes on all the same, and who says that it ended would be wrong."""
+    cancelled: asyncio.CancelledError | None = None
+    while not called.done():
+        try:
+            await asyncio.wait((called,))
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    return called.result()
 
 
 def _call(handler: Callable[..., Any], inputs: Any, ctx: Context) -> tuple[Any, BaseException | None]:

@@ -71,6 +71,8 @@ def _is_model(hint: Any) -> bool:
 def _read(hint: Any, value: Any, path: str, problems: list[str]) -> Any:
     """Return the value as its type wants it; what does not fit is added to `problems`."""
     origin, arguments = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return value
     if origin in (Union, types.UnionType):
         return _read_union(arguments, value, path, problems)
     if origin is Literal:
@@ -83,7 +85,7 @@ def _read(hint: Any, value: Any, path: str, problems: list[str]) -> Any:
         return _read_model(hint, value, path, problems)
     if isinstance(hint, type):
         return _read_class(hint, value, path, problems)
-    return value  # Any, type variables and the like promise nothing that could be checked
+    return value  # type variables and the like promise nothing that could be checked
 
 
 def _read_class(hint: type, value: Any, path: str, problems: list[str]) -> Any:
@@ -99,7 +101,11 @@ def _read_class(hint: type, value: Any, path: str, problems: list[str]) -> Any:
     if hint in _WORDS:
         fits = isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
         return value if fits else _refuse(_WORDS[hint], value, path, problems)
-    return value if isinstance(value, hint) else _refuse(f"a {hint.__name__}", value, path, problems)
+    try:
+        fits = isinstance(value, hint)
+    except TypeError:  # a TypedDict and some protocols cannot be asked
+        return value
+    return value if fits else _refuse(f"a {hint.__name__}", value, path, problems)
 
 
 def _is_among(value: Any, known: Mapping[Any, Any]) -> bool:
