@@ -12,7 +12,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from stagewright.model.message import Completed, Failed, Lost, Message, Progress
 from stagewright.ports.channel import Assignment, Loader, Mailbox, WorkerFacts
 
 TICK_S = 0.25
+DOUBT_S = 0.25  # after which a revoked attempt that has not ended makes its process doubtful
 KILL_S = 0.8  # for killed processes to be gone
 STILL_S = 2.5  # without a beat, after which it is asked whether the process is stopped; it beats each second
 _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -50,6 +51,12 @@ class ProcessSettings:
     artifacts_max: int = 1_000  # of one attempt
     artifact_bytes_max: int = 4 * 1024**3  # of one artifact
 
+    def __post_init__(self) -> None:
+        for bound in fields(self):
+            value = getattr(self, bound.name)
+            if not value > 0:
+                raise ValueError(f"{bound.name} must be more than 0: {value}")
+
 
 @dataclass(slots=True, eq=False)
 class _Attempt:
@@ -58,9 +65,13 @@ class _Attempt:
     n: int
     assignment: Assignment
     link: ChildLink | None = None
-    is_revoked: bool = False
+    revoked_at: float | None = None  # of the loop's clock
     loading: asyncio.Task[None] | None = None
     grace: asyncio.TimerHandle | None = None
+
+    @property
+    def is_revoked(self) -> bool:
+        return self.revoked_at is not None
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -169,7 +180,8 @@ class ProcessChannel:
         known = self._by_key.get((execution_id, step, attempt))
         if known is None or known.is_revoked:
             return
-        known.is_revoked = True
+        loop = asyncio.get_running_loop()
+        known.revoked_at = loop.time()
         if known.link is None:
             if known.loading is not None:
                 known.loading.cancel()
@@ -178,7 +190,7 @@ class ProcessChannel:
         known.link.send({"t": "cancel", "n": known.n})
         reason = f"was ended because stage '{step}' of another attempt in it did not stop when cancelled"
         grace_s = self._settings.cancel_grace_s
-        known.grace = asyncio.get_running_loop().call_later(grace_s, known.link.kill, reason)
+        known.grace = loop.call_later(grace_s, known.link.kill, reason)
 
     # --- to the children ------------------------------------------------------------------------------------
 
@@ -216,11 +228,24 @@ class ProcessChannel:
             self._finish(attempt, _input_failure(attempt.assignment.step, error))
 
     def _least_loaded(self) -> ChildLink:
+        """Return a child with room, a new one as long as there may be more.
+
+        One in which a revoked attempt does not stop is about to be killed. It counts as gone, and who comes next goes
+        elsewhere, else the retry after a timeout would die with the process of the attempt that timed out.
+        """
         links = [link for link in self._links if not link.is_alone and not link.is_closing]
-        least = min(links, key=lambda link: len(link.attempts), default=None)
-        if least is None or (least.attempts and len(links) < self._settings.processes_max):
+        sound = [link for link in links if not self._is_doubtful(link)]
+        most = self._settings.processes_max
+        least = min(sound or links, key=lambda link: len(link.attempts), default=None)
+        is_room = len(sound) < most and len(links) < 2 * most
+        if least is None or (is_room and (least.attempts or not sound)):
             return self._open(is_alone=False)
         return least
+
+    def _is_doubtful(self, link: ChildLink) -> bool:
+        now = asyncio.get_running_loop().time()
+        revoked = (self._attempts[n].revoked_at for n in link.attempts)
+        return any(at is not None and now - at > DOUBT_S for at in revoked)
 
     def _open(self, *, is_alone: bool) -> ChildLink:
         hello = {

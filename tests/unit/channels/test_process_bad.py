@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stagewright.channels.process import STILL_S, ProcessChannel
+from stagewright.channels.process import DOUBT_S, STILL_S, ProcessChannel
 from stagewright.model.data import DataRef, checksum_of
 from stagewright.model.message import Completed, Failed, Lost
 from tests.unit.channels.support import MODULE, SAMPLES, SETTINGS, Bench, until_gone
@@ -109,6 +109,23 @@ async def test_an_attempt_beside_one_that_does_not_stop_is_lost(tmp_path: Path) 
     message = await bench.box.ending("beside")
     assert isinstance(message, Lost) and "did not stop when cancelled" in message.reason
     assert bench.box.endings("busy") == []
+    await bench.channel.stop()
+
+
+async def test_what_comes_while_a_process_is_about_to_be_killed_goes_to_another_one(tmp_path: Path) -> None:
+    # given the only process, in which a revoked attempt does not stop
+    bench = Bench(tmp_path, replace(SETTINGS, processes_max=1, cancel_grace_s=2 * DOUBT_S), [SAMPLES])
+    await bench.channel.start(bench.box)
+    bench.give("busy", "bad", "spins_in_a_thread")
+    doomed = await bench.box.pid_said_by("busy")
+    bench.channel.revoke("exec_1", "busy", 1)
+    await asyncio.sleep(DOUBT_S + 0.05)
+    # when the next attempt comes before that process is killed
+    bench.give("next", "bad", "waits")
+    # then it lives on elsewhere
+    assert await bench.box.pid_said_by("next") != doomed
+    await until_gone(doomed)
+    assert bench.box.endings("next") == []
     await bench.channel.stop()
 
 

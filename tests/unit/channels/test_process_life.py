@@ -6,11 +6,12 @@ import asyncio
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
+from stagewright.channels.process import ProcessSettings
 from stagewright.channels.sources import WorkerSource, described, installed_sources
 from stagewright.model.message import Completed, Lost
 from stagewright.workers import content
@@ -88,6 +89,12 @@ async def test_a_module_without_a_manifest_is_described_by_a_child(tmp_path: Pat
     await bench.channel.stop()
 
 
+@pytest.mark.parametrize("name", [field.name for field in fields(ProcessSettings)])
+def test_a_bound_of_nothing_is_refused_by_its_name(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be more than 0: 0"):
+        replace(SETTINGS, **{name: 0})
+
+
 PARENT = """
 import asyncio, sys
 from pathlib import Path
@@ -125,7 +132,8 @@ def test_the_manifest_of_the_content_workers_says_what_the_workers_say() -> None
 
 def test_listing_the_content_workers_loads_nothing_of_what_they_use() -> None:
     script = (
-        "import sys\nfrom stagewright.channels.sources import WorkerSource, described\n"
+        "import sys\nfrom stagewright.channels.process import ProcessSettings
+from stagewright.channels.sources import WorkerSource, described\n"
         "print(len(described(WorkerSource('stagewright.workers.content', manifest='manifest'))))\n"
         "print([m for m in ('feedparser', 'jinja2', 'selectolax', 'httpx2') if m in sys.modules])\n"
     )
