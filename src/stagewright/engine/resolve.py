@@ -70,7 +70,7 @@ def _check(ref: DataRef, content: bytes) -> None:
 
 def _scope(actor: Actor, template: Template) -> dict[str, Any]:
     state = actor.state
-    scope: dict[str, Any] = {"execution": {"id": state.id, "round": state.round, "pipeline": state.pipeline}}
+    scope: dict[str, Any] = {"execution": _execution_scope(state)}
     stages: dict[str, Any] = {}
     for reference in template.references:
         if reference.root == "parameters" and "parameters" not in scope:
@@ -86,8 +86,25 @@ def _scope(actor: Actor, template: Template) -> dict[str, Any]:
 def _stage_scope(actor: Actor, state: Execution, stage: str) -> dict[str, Any]:
     step = state.steps.get(stage)
     if step is None:
-        return {"status": "pending", "output": None, "summary": {}}
-    return {"status": step.status, "output": _value(actor, step.output), "summary": step.summary or {}}
+        return {"status": "pending", "summary": {}}
+    scope: dict[str, Any] = {"status": step.status, "summary": step.summary or {}}
+    if step.output is not None:  # else an expression that asks for it is told the status
+        scope["output"] = _value(actor, step.output)
+    return scope
+
+
+def _execution_scope(state: Execution) -> dict[str, Any]:
+    """Hold what `definitions` lets expressions ask of an execution."""
+    return {
+        "id": state.id,
+        "pipeline": state.pipeline,
+        "version": state.version,
+        "project_id": state.project,
+        "client_id": state.client,
+        "request_id": state.request_id,
+        "priority": state.priority,
+        "created_at": state.created_at,
+    }
 
 
 def _value(actor: Actor, value: bytes | DataRef | None) -> Any:
