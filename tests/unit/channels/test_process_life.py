@@ -132,8 +132,7 @@ def test_the_manifest_of_the_content_workers_says_what_the_workers_say() -> None
 
 def test_listing_the_content_workers_loads_nothing_of_what_they_use() -> None:
     script = (
-        "import sys\nfrom stagewright.channels.process import ProcessSettings
-from stagewright.channels.sources import WorkerSource, described\n"
+        "import sys\nfrom stagewright.channels.sources import WorkerSource, described\n"
         "print(len(described(WorkerSource('stagewright.workers.content', manifest='manifest'))))\n"
         "print([m for m in ('feedparser', 'jinja2', 'selectolax', 'httpx2') if m in sys.modules])\n"
     )
