@@ -50,6 +50,7 @@ class Workload:
     flush_rows_early: int = 384
     flush_rows_max: int = 5000
     slice_us: int = 5000
+    slice_turns: int = 16
     allowed: set[str] = field(default_factory=set)  # codes of failures that this workload may bring about
 
 
@@ -63,6 +64,7 @@ def workload_of(seed: int, *, orders: int = 4, stages: int = 6, pipelines: int =
     workload.flush_rows_early = chance.choice([1, 4, 384])
     workload.flush_rows_max = chance.choice([3, 20, 5000])
     workload.slice_us = chance.choice([0, 5000])
+    workload.slice_turns = chance.choice([1, 2, 16])
     return workload
 
 

@@ -149,7 +149,8 @@ class World:
         work = self.workload
         settings = EngineSettings(
             limits=Limits(turn_changes_max=work.turn_changes_max), flush_rows_early=work.flush_rows_early,
-            flush_rows_max=work.flush_rows_max, slice_us=work.slice_us, load_page=3,
+            flush_rows_max=work.flush_rows_max, slice_us=work.slice_us,
+            slice_turns=work.slice_turns, load_page=3,
         )  # fmt: skip
         engine = self.engine_class(
             store=store, objects=self.objects, clock=clock, ids=IdSource(clock.now_us, chance.bits), binder=binder,

@@ -165,9 +165,9 @@ class Engine:
         """Do what is due, effects before decisions, for at most a slice; then let the journal write."""
         self._pump_handle = None
         until = self.clock.now_us() + self.settings.slice_us
-        early = self.settings.flush_rows_early
+        early, look = self.settings.flush_rows_early, self.settings.slice_turns
         runnable, saved = self._runnable, self._saved
-        done = 0
+        left = look
         while saved or runnable:
             if saved:
                 self._finish(saved.popleft())
@@ -179,8 +179,9 @@ class Engine:
                     self._turn(actor, message, answer)
                 if actor.state.status != "running":
                     self._retire(actor)
-            done += 1
-            if done & 15 == 0:
+            left -= 1
+            if not left:
+                left = look
                 self.journal.kick(early)
                 if self.clock.now_us() >= until:
                     break
