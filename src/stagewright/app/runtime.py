@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from stagewright.app.child import COMMAND
 from stagewright.app.clock import SystemChance, SystemClock
 from stagewright.app.lock import FolderLock
 from stagewright.app.settings import Settings
@@ -40,6 +41,9 @@ GC_THRESHOLDS = (20_000, 20, 50)
 """Few collections: the engine makes no cycles on its hot path, and the defaults cost a quarter of a submission."""
 
 CLOSE_TIMEOUT_S = 2.0
+STAGING_AGE_S = 24 * 3600.0
+"""What a writer left aside is waste after a day; no write takes so long."""
+
 DESCRIBE_TIMEOUT_S = 30.0
 
 CONTENT = WorkerSource("stagewright.workers.content", manifest="manifest")
@@ -85,6 +89,7 @@ class Runtime:
             self.dispatcher.look()
             await self._register_shipped(content_pipelines())
             self.recovered = await self.recovery.start(identity)
+            await asyncio.to_thread(self.objects.sweep_staging_now, STAGING_AGE_S, self.clock.now_us() / 1e6)
             self.retention.start()
         except BaseException:
             await self.stop()
@@ -104,7 +109,7 @@ class Runtime:
         modules = [WorkerSource(module) for module in settings.workers.modules]
         sources = [CONTENT, *modules, *installed_sources((CONTENT, *modules))]
         self.processes = ProcessChannel(
-            sources, self._load, command=[sys.executable, "-m", "stagewright.app.child"],
+            sources, self._load, command=COMMAND,
             objects=settings.objects_path, cache=settings.data / "cache", settings=settings.workers.local,
             on_change=self._look,
         )  # fmt: skip

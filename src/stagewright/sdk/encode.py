@@ -14,6 +14,7 @@ _SHOWN_CHARS_MAX = 40
 _INT_MIN, _INT_MAX = -(1 << 63), (1 << 64) - 1
 
 # Dates have many spellings, so the author chooses one instead of the encoder.
+_NUL = b"\\u0000"  # how the encoder writes the one character that databases do not keep in text
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME
 
 
@@ -30,10 +31,13 @@ class NotJson(ValueError):
 def encode_json(value: Any, root: str = "$") -> bytes:
     """Return the value as JSON; dataclasses and Pydantic models become objects. `NotJson` names what cannot."""
     try:
-        return orjson.dumps(value, default=_plain, option=_OPTIONS)
+        encoded = orjson.dumps(value, default=_plain, option=_OPTIONS)
     except (TypeError, ValueError, RecursionError) as error:
         found = _find(value, root)
         raise found or NotJson(root, f"cannot be written as JSON: {error}") from error
+    if _NUL in encoded and (found := _find(orjson.loads(encoded), root)) is not None:
+        raise found
+    return encoded
 
 
 def _plain(value: Any) -> Any:
@@ -92,6 +96,8 @@ def _find_in_keys(value: dict[Any, Any], path: str) -> NotJson | None:
 
 
 def _find_in_leaf(value: Any, path: str) -> NotJson | None:
+    if isinstance(value, str) and "\0" in value:
+        return NotJson(path, "is text with a NUL character, which cannot be stored: remove it")
     if isinstance(value, int) and not _INT_MIN <= value <= _INT_MAX:
         return NotJson(path, "is an integer beyond 64 bits: return it as a string")
     try:
