@@ -203,6 +203,7 @@ class Journal:
         batch = Batch(self._number)
         executions, steps, pages = batch.executions, batch.steps, batch.pages
         page = self._page
+        expires_at = self._clock.now_us() + self._settings.data_ttl_us
         for record in saved:
             state, unsaved = record.actor.state, record.unsaved
             if record.row is not None:
@@ -210,7 +211,7 @@ class Journal:
                 if isinstance(state.parameters, DataRef):
                     self._refer(batch, state.id, state.parameters)
             for step in unsaved.steps.values():
-                steps.append(step_row(state.id, step))
+                steps.append(step_row(state.id, step, expires_at))
                 if type(step.output) is DataRef:
                     self._refer(batch, state.id, step.output)
             if unsaved.events:

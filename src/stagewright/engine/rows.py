@@ -43,8 +43,8 @@ def execution_row(state: Execution) -> Row:
     )
 
 
-def step_row(execution_id: str, step: Step) -> Row:
-    """Shape a step for `flush_steps`."""
+def step_row(execution_id: str, step: Step, expires_at: int) -> Row:
+    """Shape a step for `flush_steps`; a reference that has no expiry yet gets `expires_at`."""
     output = step.output
     inline = type(output) is bytes
     return (
@@ -62,11 +62,17 @@ def step_row(execution_id: str, step: Step) -> Row:
         step.waiting,
         step.worker_id,
         orjson.Fragment(output) if inline else None,  # type: ignore[arg-type]
-        None if inline or output is None else output.as_json(),  # type: ignore[union-attr]
+        None if inline or output is None else _dated(output, expires_at),  # type: ignore[arg-type]
         step.summary,
         None if step.error is None else step.error.as_json(),
         step.cost_usd_micros,
     )
+
+
+def _dated(ref: DataRef, expires_at: int) -> dict[str, Any]:
+    shown = ref.as_json()
+    shown["expires_at"] = ref.expires_at or expires_at
+    return shown
 
 
 def artifact_row(execution_id: str, step: Step, artifact: Artifact, *, is_deliverable: bool, expires_at: int) -> Row:
@@ -161,13 +167,13 @@ def _goes_on(state: Execution, name: str) -> bool:
 
 
 def _ending(state: Execution) -> tuple[str, Failure | None] | None:
-    """Find the end that an execution was coming to when its node stopped, from its steps."""
+    """Find the end that an execution was coming to, over several decisions, when its node stopped."""
     if state.status != "running":
         return None
+    if state.error is not None:
+        return ("cancelled" if state.error.type == "cancelled" else "failed"), state.error
     for step in state.steps.values():
-        if step.status == "failed" and not _goes_on(state, step.name):
-            return "failed", step.error
-        if step.summary is not None and step.summary.get("continue") is False:
+        if step.round == state.round and step.summary is not None and step.summary.get("continue") is False:
             return "completed", None
     return None
 
