@@ -57,10 +57,14 @@ class Workload:
 def workload_of(seed: int, *, orders: int = 4, stages: int = 6, pipelines: int = 2) -> Workload:
     """Draw a workload; larger counts make longer runs."""
     chance = random.Random(f"workload/{seed}")
-    documents = {f"p{number}": pipeline(chance, f"p{number}", stages) for number in range(pipelines)}
+    wide = seed % 4 == 3  # many steps at once, more than one decision may change
+    documents = {
+        f"p{number}": pipeline(chance, f"p{number}", stages + 3 if wide else stages, wide=wide)
+        for number in range(pipelines)
+    }
     drawn = _orders(chance, documents, orders)
     workload = Workload(documents, drawn, _interventions(chance, drawn))
-    workload.turn_changes_max = chance.choice([2, 3, 1000])
+    workload.turn_changes_max = chance.choice([1, 2] if wide else [2, 3, 1000])
     workload.flush_rows_early = chance.choice([1, 4, 384])
     workload.flush_rows_max = chance.choice([3, 20, 5000])
     workload.slice_us = chance.choice([0, 5000])
@@ -71,12 +75,12 @@ def workload_of(seed: int, *, orders: int = 4, stages: int = 6, pipelines: int =
 # --- pipelines --------------------------------------------------------------------------------------------------
 
 
-def pipeline(chance: random.Random, name: str, stages_max: int) -> dict[str, Any]:
+def pipeline(chance: random.Random, name: str, stages_max: int, *, wide: bool = False) -> dict[str, Any]:
     """Draw a pipeline document: every stage needs some of those before it."""
     stages: list[dict[str, Any]] = []
-    for number in range(chance.randint(1, stages_max)):
+    for number in range(stages_max if wide else chance.randint(1, stages_max)):
         before = [stage["id"] for stage in stages]
-        needs = chance.sample(before, min(len(before), chance.choice([0, 1, 1, 2, 3])))
+        needs = chance.sample(before, min(len(before), chance.choice([0, 0, 0, 1, 3] if wide else [0, 1, 1, 2, 3])))
         stages.append(_stage(chance, f"s{number}", needs, stages))
     workers = [stage for stage in stages if stage.get("worker") in ("one", "few", "free")]
     if workers:
@@ -187,7 +191,7 @@ def _interventions(chance: random.Random, orders: list[Order]) -> list[Intervent
     found: list[Intervention] = []
     for order in orders:
         drawn = chance.random()
-        if drawn < 0.2:
+        if drawn < 0.25:
             found.append(Intervention("cancel", order.number, order.at_s + chance.random() * 3))
         if 0.1 < drawn < 0.7:
             found.append(Intervention("retry", order.number, 0.0, from_first=chance.random() < 0.3))

@@ -118,6 +118,8 @@ def apply(state: Execution, decision: Decision) -> None:
         state.status = decision.status
         state.error = decision.error
         state.completed_at = decision.completed_at
+    elif decision.ending is not None:
+        state.error = decision.ending[1]
     if decision.round is not None:
         state.round = decision.round
     if decision.deadline_at is not None:

@@ -141,6 +141,7 @@ def end_execution(
     for name in _unfinished(state, decision, pending_too=skip):
         if len(decision.steps) >= limits.turn_changes_max:
             decision.ending = (status, failure)
+            decision.changed = True  # with its error in its row it comes to the same end after a crash
             decision.effects.append(GoOn())
             return
         _close(state, name, "skipped" if skip else "cancelled", now, decision)
@@ -172,10 +173,10 @@ def _is_open(step: Step) -> bool:
 
 
 def _close(state: Execution, name: str, status: str, now: int, decision: Decision) -> None:
-    old = decision.steps.get(name) or state.open.get(name)
+    old = decision.steps.get(name) or state.steps.get(name)
     step = Step(name, status, 0, state.round) if old is None else renewed(old, status, old.round)
     step.completed_at = now
-    if old is not None:
+    if old is not None and _is_open(old):
         step.ready_at, step.started_at, step.worker_id = old.ready_at, old.started_at, old.worker_id
         effect = Revoke if old.status == "running" else Free
         decision.effects.append(effect(name, old.attempt))
