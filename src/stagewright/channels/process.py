@@ -28,6 +28,7 @@ from stagewright.model.execution import Artifact, Failure
 from stagewright.model.message import Completed, Failed, Lost, Message, Progress
 from stagewright.ports.channel import Assignment, Loader, Mailbox, WorkerFacts
 
+SLOT_POOL = "local processes"
 TICK_S = 0.25
 DOUBT_S = 0.25  # after which a revoked attempt that has not ended makes its process doubtful
 KILL_S = 0.8  # for killed processes to be gone
@@ -113,11 +114,12 @@ class ProcessChannel:
         self._is_stopping = False
 
     def workers(self) -> Mapping[str, WorkerFacts]:
-        """See the port. All share the processes, so each is promised its part of what there is, at least one slot."""
-        total = self._settings.processes_max * self._settings.attempts_per_process
-        slots = max(1, total // max(1, len(self._known)))
+        """See the port. All share the slots that the processes have."""
+        slots = self._settings.processes_max * self._settings.attempts_per_process
         return {
-            name: WorkerFacts(name, one.version, one.description, one.actions, slots, is_direct=False)
+            name: WorkerFacts(
+                name, one.version, one.description, one.actions, slots, is_direct=False, slot_pool=SLOT_POOL
+            )
             for name, one in self._known.items()
         }
 

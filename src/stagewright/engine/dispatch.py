@@ -18,7 +18,8 @@ class Dispatcher:
         self._channels = tuple(channels)
         self._mailbox: Mailbox | None = None
         self._ways: dict[str, tuple[Channel, WorkerFacts]] = {}
-        self.slots = Slots(lambda worker: self._ways[worker][1].slots if worker in self._ways else 0)
+        self._pools: dict[str, int] = {}
+        self.slots = Slots(lambda pool: self._pools.get(pool, 0))
 
     async def start(self, mailbox: Mailbox) -> None:
         """Start the channels; their workers are known from now on."""
@@ -36,11 +37,17 @@ class Dispatcher:
         for channel in reversed(self._channels):
             for name, facts in channel.workers().items():
                 self._ways[name] = (channel, facts)
+                self._pools[facts.slot_pool or name] = facts.slots
 
     def facts(self, worker: str) -> WorkerFacts | None:
         """Return what is known of a worker."""
         way = self._ways.get(worker)
         return None if way is None else way[1]
+
+    def slot_pool(self, worker: str) -> str:
+        """Return whose slots the attempts of a worker take."""
+        facts = self.facts(worker)
+        return worker if facts is None else facts.slot_pool or worker
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all workers."""

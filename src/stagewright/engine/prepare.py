@@ -75,7 +75,8 @@ class Preparer:
             return
         priority = stage.priority or state.priority
         holder = (state.id, name)
-        if self._dispatcher.slots.acquire(stage.worker, holder, priority=priority, ready_at=step.ready_at):
+        pool = self._dispatcher.slot_pool(stage.worker)
+        if self._dispatcher.slots.acquire(pool, holder, priority=priority, ready_at=step.ready_at):
             self._owner.turn(actor, Granted(name))
             return
         self._owner.turn(actor, Queued(name, f"no free slot at worker '{stage.worker}'"))

@@ -1,4 +1,4 @@
-"""Who may run on a worker with a bounded number of slots, and who is next."""
+"""Who may run where the number of slots is bounded, and who is next. A pool is a worker, or several that share."""
 
 from __future__ import annotations
 
@@ -11,59 +11,59 @@ Holder = tuple[str, str]  # execution id, step
 
 
 class Slots:
-    """Slots by worker name. The longest ready goes first, with the head start of its priority."""
+    """Slots by pool. The longest ready goes first, with the head start of its priority."""
 
     def __init__(self, capacity: Callable[[str], int]) -> None:
         self._capacity = capacity
         self._held: dict[str, set[Holder]] = {}
         self._waiting: dict[str, list[tuple[int, int, Holder]]] = {}
-        self._where: dict[Holder, str] = {}  # worker, of those that hold or wait
+        self._where: dict[Holder, str] = {}  # pool, of those that hold or wait
         self._count = 0
 
-    def acquire(self, worker: str, holder: Holder, *, priority: str, ready_at: int) -> bool:
+    def acquire(self, pool: str, holder: Holder, *, priority: str, ready_at: int) -> bool:
         """Take a slot if one is free, else wait for one; true if it is held now. Idempotent."""
-        held = self._held.setdefault(worker, set())
+        held = self._held.setdefault(pool, set())
         if holder in held:
             return True
         if holder in self._where:
             return False
-        self._where[holder] = worker
-        if len(held) < self._capacity(worker):
+        self._where[holder] = pool
+        if len(held) < self._capacity(pool):
             held.add(holder)
             return True
         self._count += 1
         entry = (ready_at - HEAD_START_US[priority], self._count, holder)
-        heapq.heappush(self._waiting.setdefault(worker, []), entry)
+        heapq.heappush(self._waiting.setdefault(pool, []), entry)
         return False
 
     def release(self, holder: Holder) -> list[Holder]:
         """Give up a slot or a place in the queue; return who holds a slot now that did not before."""
-        worker = self._where.pop(holder, None)
-        if worker is None:
+        pool = self._where.pop(holder, None)
+        if pool is None:
             return []
-        self._held.get(worker, set()).discard(holder)
-        return self.grant(worker)
+        self._held.get(pool, set()).discard(holder)
+        return self.grant(pool)
 
-    def grant(self, worker: str) -> list[Holder]:
+    def grant(self, pool: str) -> list[Holder]:
         """Hand free slots to who waits; needed also when capacity has grown."""
-        held, waiting = self._held.setdefault(worker, set()), self._waiting.get(worker, [])
+        held, waiting = self._held.setdefault(pool, set()), self._waiting.get(pool, [])
         granted: list[Holder] = []
-        while waiting and len(held) < self._capacity(worker):
+        while waiting and len(held) < self._capacity(pool):
             _, _, holder = heapq.heappop(waiting)
-            if self._where.get(holder) == worker and holder not in held:
+            if self._where.get(holder) == pool and holder not in held:
                 held.add(holder)
                 granted.append(holder)
         return granted
 
     def position(self, holder: Holder) -> int | None:
         """Return how many wait before this one plus one; None if it does not wait."""
-        worker = self._where.get(holder)
-        if worker is None or holder in self._held.get(worker, ()):
+        pool = self._where.get(holder)
+        if pool is None or holder in self._held.get(pool, ()):
             return None
-        queue = sorted(self._waiting.get(worker, []))
-        alive = [entry[2] for entry in queue if self._where.get(entry[2]) == worker]
+        queue = sorted(self._waiting.get(pool, []))
+        alive = [entry[2] for entry in queue if self._where.get(entry[2]) == pool]
         return alive.index(holder) + 1 if holder in alive else None
 
-    def in_use(self, worker: str) -> int:
-        """Return how many slots of a worker are held."""
-        return len(self._held.get(worker, ()))
+    def in_use(self, pool: str) -> int:
+        """Return how many slots of a pool are held."""
+        return len(self._held.get(pool, ()))

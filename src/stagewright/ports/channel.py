@@ -39,6 +39,7 @@ class WorkerFacts:
     actions: tuple[str, ...]
     slots: int
     is_direct: bool
+    slot_pool: str = ""  # workers that name the same pool share its slots; empty: this worker has its own
 
 
 class Mailbox(Protocol):

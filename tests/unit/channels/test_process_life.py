@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from stagewright.channels.process import ProcessSettings
+from stagewright.channels.process import SLOT_POOL
 from stagewright.channels.sources import WorkerSource, described, installed_sources
 from stagewright.model.message import Completed, Lost
 from stagewright.workers import content
@@ -24,7 +25,8 @@ async def test_no_process_is_started_before_it_is_needed_and_workers_are_known_a
     facts = bench.channel.workers()
     assert sorted(facts) == ["bad", "good"]
     assert (facts["good"].version, facts["good"].actions[0], facts["good"].is_direct) == ("7", "echo", False)
-    assert sum(fact.slots for fact in facts.values()) == SETTINGS.processes_max * SETTINGS.attempts_per_process
+    assert {fact.slot_pool for fact in facts.values()} == {SLOT_POOL}
+    assert {fact.slots for fact in facts.values()} == {SETTINGS.processes_max * SETTINGS.attempts_per_process}
     assert bench.channel._links == set()
 
 
