@@ -60,8 +60,9 @@ class Store(Protocol):
     def flush(self, batch: Batch) -> Awaitable[dict[str, Winner]]:
         """Write the batch in one transaction if this incarnation is alive, else raise `Fenced`.
 
-        Every error comes from the awaitable. The work may begin before it is awaited. Executions whose key another one holds are left out whole; the answer names their winners by the
-        loser's execution id. The batch's number is written with it.
+        Every error comes from the awaitable; the work may begin before it is awaited. Executions whose key
+        another one holds are left out whole; the answer names their winners by the loser's execution id. The
+        batch's number is written with it.
         """
         ...
 

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stagewright.channels.process import ProcessSettings
-from stagewright.channels.process import SLOT_POOL
+from stagewright.channels.process import SLOT_POOL, ProcessSettings
 from stagewright.channels.sources import WorkerSource, described, installed_sources
 from stagewright.model.message import Completed, Lost
 from stagewright.workers import content
