@@ -26,6 +26,7 @@ from stagewright.model.ids import IdSource
 from stagewright.model.limits import Limits
 from stagewright.model.pipeline import Pipeline
 from stagewright.ports.store import NodeIdentity
+from tests.sim.checkers import check_by_auditor
 from tests.sim.clients import Clients
 from tests.sim.clock import SimChance, SimClock
 from tests.sim.faults import FaultPlan
@@ -93,6 +94,7 @@ class World:
                 return
             except (Crashed, Fatal) as error:
                 self.history.say(f"{loop.now_us} the process ends: {error!r}")
+                check_by_auditor(self)
                 self._note_errors(loop)
             except Deadlock as error:
                 self.history.violation(f"deadlock: {error}")

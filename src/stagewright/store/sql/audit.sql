@@ -49,14 +49,14 @@ WHERE e.status IN ('pending', 'running', 'paused')
   AND NOT EXISTS (
     SELECT 1 FROM blob_refs AS r WHERE r.key = s.output_ref ->> 'storage_key' AND r.execution_id = s.execution_id)
 UNION ALL
-SELECT e.execution_id, 'its parameters', e.parameters -> '$data_ref' ->> 'storage_key'
+SELECT e.execution_id, 'its parameters', e.parameters -> '$."$data_ref"' ->> 'storage_key'
 FROM executions AS e
 WHERE e.status IN ('pending', 'running', 'paused')
-  AND e.parameters -> '$data_ref' IS NOT NULL
+  AND e.parameters -> '$."$data_ref"' IS NOT NULL
   AND NOT EXISTS (
     SELECT 1
     FROM blob_refs AS r
-    WHERE r.key = e.parameters -> '$data_ref' ->> 'storage_key' AND r.execution_id = e.execution_id)
+    WHERE r.key = e.parameters -> '$."$data_ref"' ->> 'storage_key' AND r.execution_id = e.execution_id)
 UNION ALL
 SELECT a.execution_id, 'artifact ' || a.artifact_id, a.storage_key
 FROM artifacts AS a
