@@ -24,9 +24,13 @@ class Workload(StrEnum):
     latency = "latency"
     fanout = "fanout"
     submit = "submit"
+    start = "start"
+    crash = "crash"
+    api = "api"
+    growth = "growth"
 
 
-BY_DEFAULT = (Workload.chains, Workload.latency, Workload.fanout, Workload.submit)
+BY_DEFAULT = tuple(one for one in Workload if one is not Workload.growth)  # which fills a database for minutes
 
 
 def bench(
@@ -39,7 +43,7 @@ def bench(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for machines")] = False,
 ) -> None:
     """Measure the workloads on this machine and compare with the bars."""
-    from stagewright.cli.bench_figures import TABLE_HEAD, shape_table, table_rows
+    from stagewright.cli.bench_figures import TABLE_HEAD, shape_table, table_rows, whys
     from stagewright.cli.bench_inside import QUICK, Sizes
     from stagewright.cli.bench_place import NotMeasurable, open_place
     from stagewright.cli.bench_profile import shape_profile
@@ -62,6 +66,8 @@ def bench(
         typer.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
         return
     typer.echo(shape_table(TABLE_HEAD, table_rows(figures)))
+    for why in whys(figures):
+        typer.echo(f"Not measured: {why}")
     if quick:
         typer.echo("Tiny sizes: these figures say nothing about speed.")
     for name, one in profiles.items():
@@ -71,20 +77,37 @@ def bench(
 def measure_all(
     workloads: list[Workload], place: Place, sizes: Sizes, repeat: int, profiles: dict[str, Profile] | None
 ) -> list[Figure]:
-    """Run the workloads `repeat` times and return medians; `profiles` gets one a workload if it is a dictionary."""
+    """Measure the workloads `repeat` times; `profiles` gets one a workload in this process if it is a dictionary."""
     from stagewright.cli.bench_figures import merge
-    from stagewright.cli.bench_inside import measure
 
     figures = []
     for workload in workloads:
         rounds = []
         for number in range(repeat):
             seen: list[Profile] | None = [] if profiles is not None and number == repeat - 1 else None
-            rounds.append(measure(workload.value, place, sizes, seen))
+            rounds.append(_measure(workload, place, sizes, seen))
             if profiles is not None and seen:
                 profiles[workload.value] = seen[-1]
         figures += merge(rounds)
     return figures
+
+
+def _measure(workload: Workload, place: Place, sizes: Sizes, profiles: list[Profile] | None) -> list[Figure]:
+    from stagewright.cli.bench_growth import measure_growth
+    from stagewright.cli.bench_http import measure_api, measure_http_submit
+    from stagewright.cli.bench_inside import measure
+    from stagewright.cli.bench_outside import measure_crash, measure_start
+
+    if workload is Workload.start:
+        return measure_start(place, sizes)
+    if workload is Workload.crash:
+        return measure_crash(place, sizes)
+    if workload is Workload.api:
+        return measure_api(place, sizes)
+    if workload is Workload.growth:
+        return measure_growth(place, sizes)
+    figures = measure(workload.value, place, sizes, profiles)
+    return figures + measure_http_submit(place, sizes) if workload is Workload.submit else figures
 
 
 def _describe(place: Place) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 CHAIN_STAGES = 10
-LARGE_FAN = 50_000  # with outputs of 100 bytes, wider ones would be larger than a document may be
 CHAIN = "bench_chain"
 SLEEPER = "bench_sleeper"
 
@@ -28,8 +27,7 @@ def chain(name: str = CHAIN, stages: int = CHAIN_STAGES) -> dict[str, Any]:
 
 def fan(width: int) -> dict[str, Any]:
     """Return a pipeline of one stage, `width` parallel ones that need it, and one that needs them all."""
-    inputs = payload if width <= LARGE_FAN else lambda number: {"n": number}
-    middle = [{"id": f"f{i}", "worker": "probe", "needs": ["root"], "inputs": inputs(i)} for i in range(width)]
+    middle = [{"id": f"f{i}", "worker": "probe", "needs": ["root"], "inputs": payload(i)} for i in range(width)]
     return {
         "name": f"bench_fan_{width}",
         "stages": [

@@ -40,7 +40,10 @@ BARS: dict[str, Bar] = {
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured number, the median of `values`; `facts` say what else belongs to it (counts, sizes)."""
+    """One measured number, the median of `values`; `facts` say what else belongs to it (counts, sizes).
+
+    Without values it was not measured, and `facts` have a `why`.
+    """
 
     workload: str
     name: str
@@ -49,9 +52,9 @@ class Figure:
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def value(self) -> float:
-        """The median of what was measured."""
-        return median(self.values)
+    def value(self) -> float | None:
+        """The median of what was measured, None if nothing was."""
+        return median(self.values) if self.values else None
 
     @property
     def bar(self) -> Bar | None:
@@ -62,17 +65,18 @@ class Figure:
     def ratio(self) -> float | None:
         """How far it reaches: 1 or more meets the bar. None without a bar, or if the bar is zero."""
         bar = self.bar
-        if bar is None or not bar.value or not self.value:
+        value = self.value
+        if bar is None or not bar.value or not value:
             return None
-        return self.value / bar.value if bar.sense == "at_least" else bar.value / self.value
+        return value / bar.value if bar.sense == "at_least" else bar.value / value
 
     @property
     def passes(self) -> bool | None:
-        """Whether it meets its bar; None without one."""
-        bar = self.bar
-        if bar is None:
+        """Whether it meets its bar; None without one, or if it was not measured."""
+        bar, value = self.bar, self.value
+        if bar is None or value is None:
             return None
-        return self.value >= bar.value if bar.sense == "at_least" else self.value <= bar.value
+        return value >= bar.value if bar.sense == "at_least" else value <= bar.value
 
     def as_json(self) -> dict[str, Any]:
         """Shape it for machines."""
@@ -107,21 +111,33 @@ def shape_number(value: float) -> str:
 
 
 def table_rows(figures: Iterable[Figure]) -> list[tuple[str, ...]]:
-    """Shape figures as rows of text: workload, figure, measured, spread, bar, ratio, verdict."""
-    rows: list[tuple[str, ...]] = []
-    for figure in figures:
-        bar, ratio, passes = figure.bar, figure.ratio, figure.passes
-        spread = f"{shape_number(min(figure.values))}-{shape_number(max(figure.values))}"
-        rows.append((
+    """Shape figures as rows of text, columns as in `TABLE_HEAD`."""
+    return [
+        (
             figure.workload,
             figure.name,
-            f"{shape_number(figure.value)} {figure.unit}",
-            spread if len(figure.values) > 1 else "",
-            "" if bar is None else f"{'>=' if bar.sense == 'at_least' else '<='} {shape_number(bar.value)}",
-            "" if ratio is None else f"{ratio:.2f}",
-            "" if passes is None else ("pass" if passes else "FAIL"),
-        ))  # fmt: skip
-    return rows
+            "not measured" if figure.value is None else f"{shape_number(figure.value)} {figure.unit}",
+            f"{shape_number(min(figure.values))}-{shape_number(max(figure.values))}" if len(figure.values) > 1 else "",
+            _shape_bar(figure.bar),
+            "" if figure.ratio is None else f"{figure.ratio:.2f}",
+            _VERDICTS[figure.passes],
+        )
+        for figure in figures
+    ]
+
+
+def whys(figures: Iterable[Figure]) -> list[str]:
+    """Say of each figure that was not measured why."""
+    return [f"{one.workload} {one.name}: {one.facts['why']}" for one in figures if not one.values]
+
+
+_VERDICTS = {None: "", True: "pass", False: "FAIL"}
+
+
+def _shape_bar(bar: Bar | None) -> str:
+    if bar is None:
+        return ""
+    return f"{'>=' if bar.sense == 'at_least' else '<='} {shape_number(bar.value)}"
 
 
 TABLE_HEAD = ("workload", "figure", "measured", "min-max", "bar", "ratio", "")

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from stagewright.app.runtime import Runtime
@@ -32,6 +33,8 @@ SUBMITTERS = 32
 LOAD_BURN_S = 0.0001
 """What the saturated loop does beside the engine: so long of Python in each of its turns, and it never rests."""
 
+WHY_NO_LARGE_FAN = "a document has at most 20,000 stages: so wide a fan is a map over items, not written out"
+
 FATAL_EXIT = 70
 
 
@@ -42,8 +45,8 @@ class Sizes:
     chains: int = 5_000  # executions of ten stages
     chains_to_warm: int = 500
     latencies: int = 300
-    fans: tuple[int, ...] = (1_000, 10_000, 100_000)
-    fan_repeats: tuple[int, ...] = (5, 3, 1)
+    fans: tuple[int, ...] = (1_000, 10_000)  # parallel stages
+    fan_repeats: tuple[int, ...] = (5, 3)
     submissions: int = 20_000
     http_s: float = 5.0  # of load by wrk
     crash_chains: int = 3_000
@@ -62,17 +65,44 @@ def measure(workload: str, place: Place, sizes: Sizes, profiles: list[Profile] |
     made: list[Figure] = []
 
     async def perform() -> None:
-        async with open_node(place, workload) as node:
+        async with open_node(place.settings(workload)) as node:
             made.extend(await _WORKLOADS[workload](node, sizes, profiles))
 
     run_loop(perform())
     return made
 
 
+def chains_on(settings: dict[str, str], sizes: Sizes) -> float:
+    """Return the stages a second of chains on a node with these settings."""
+    rates: list[float] = []
+
+    async def perform() -> None:
+        async with open_node(settings) as node:
+            await _register(node, documents.chain())
+            rates.append(await chains_per_s(node, sizes.chains, sizes.chains_to_warm))
+
+    run_loop(perform())
+    return rates[0]
+
+
+def execute_on(settings: dict[str, str], pipelines: list[dict[str, Any]]) -> list[str]:
+    """Execute pipelines, one after another, on a node with these settings; returns the ids."""
+    ids: list[str] = []
+
+    async def perform() -> None:
+        async with open_node(settings) as node:
+            for document in pipelines:
+                await _register(node, document)
+                ids.append(await _finish(node, _body(document["name"])))
+
+    run_loop(perform())
+    return ids
+
+
 @asynccontextmanager
-async def open_node(place: Place, name: str) -> AsyncIterator[Runtime]:
-    """Start a node as the server has it, on a fresh database."""
-    runtime = Runtime(load_settings({}, place.settings(name), place.folder), _end)
+async def open_node(settings: dict[str, str]) -> AsyncIterator[Runtime]:
+    """Start a node as the server has it; the environment of the caller does not count."""
+    runtime = Runtime(load_settings({}, settings, Path(settings["data"])), _end)
     await runtime.start()
     try:
         yield runtime
@@ -142,6 +172,7 @@ async def _fanout(node: Runtime, sizes: Sizes, profiles: list[Profile] | None) -
         took = [await _timed(_finish(node, body)) for _ in range(repeats)]
         facts = {"register_s": round(load_s, 4), "first_s": round(first_s, 4)}
         figures.append(Figure("fanout", f"{width}_s", tuple(took), "s", facts))
+    figures.append(Figure("fanout", "100000_s", (), "s", {"why": WHY_NO_LARGE_FAN}))
     if profiles is not None:
         body = _body(documents.fan(sizes.fans[1])["name"])
         with Sampler() as sampler:
@@ -186,12 +217,13 @@ def _body(pipeline: str, **parameters: str) -> ExecuteBody:
     return ExecuteBody.model_validate({"template_name": pipeline, "parameters": parameters})
 
 
-async def _finish(node: Runtime, body: ExecuteBody) -> None:
+async def _finish(node: Runtime, body: ExecuteBody) -> str:
     final: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     submitted = await node.service.execute(body, final=final)
     status = await final
     if status != "completed":
         raise AssertionError(f"expected completed, found {status}: {submitted.execution_id}")
+    return submitted.execution_id
 
 
 async def _gather(number: int, at_once: int, make: Callable[[], Coroutine[Any, Any, Any]]) -> None:

@@ -46,6 +46,12 @@ class Place:
             found["database"] = URL_PREFIX + str(self.database)
         return found
 
+    def beside(self, name: str) -> dict[str, str]:
+        """Return the settings of a fresh node whose database lies in its own folder, even if the caller named one."""
+        data = self.folder / name
+        shutil.rmtree(data, ignore_errors=True)
+        return {"data": str(data), "database": f"{URL_PREFIX}{(self.database or data).parent / (name + '.db')}"}
+
     def remove_database(self) -> None:
         """Remove the database that the caller named; it was not there when the bench began."""
         if self.database is not None:

@@ -1,4 +1,4 @@
-"""Where the time goes: a thread of our own looks at the stacks of the others, a thousand times a second.
+"""Where the time goes: a thread of our own looks at the stacks of the others, hundreds of times a second.
 
 Its samples are by the clock, not by the processor, so that waiting shows as well; how much of a core each thread had
 is told beside them. A sample counts for the innermost frame of the product, its line for the innermost frame at all.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
 
-INTERVAL_S = 0.001
+INTERVAL_S = 0.002
 LINES_TOLD = 15
 PACKAGE = str(Path(__file__).resolve().parents[1])
 
@@ -75,6 +75,7 @@ class Sampler:
         self._begin = self._end = 0.0
 
     def __enter__(self) -> Sampler:
+        self._note_cpu()
         self._begin = time.perf_counter()
         self._thread.start()
         return self
@@ -84,6 +85,7 @@ class Sampler:
     ) -> None:
         self._stopped.set()
         self._thread.join()
+        self._note_cpu()
         self._end = time.perf_counter()
 
     def profile(self) -> Profile:
@@ -103,7 +105,6 @@ class Sampler:
             for ident, frame in sys._current_frames().items():
                 if ident != own:
                     self._note(ident, frame)
-            self._note_cpu(own)
 
     def _note(self, ident: int, innermost: FrameType) -> None:
         counts = self._counts.get(ident)
@@ -119,13 +120,13 @@ class Sampler:
         function = f"{file}:{frame.f_code.co_name}"
         counts[0][group_of(function)] += 1
         counts[1][function] += 1
-        counts[2][f"{file}:{frame.f_lineno}"] += 1
+        counts[2][f"{file}:{frame.f_lineno or frame.f_code.co_firstlineno}"] += 1
 
-    def _note_cpu(self, own: int) -> None:
+    def _note_cpu(self) -> None:
         if not hasattr(time, "pthread_getcpuclockid"):
             return
         for thread in threading.enumerate():
-            if thread.ident is not None and thread.ident != own:
+            if thread.ident is not None:
                 now = time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
                 begin = self._cpu[thread.ident][0] if thread.ident in self._cpu else now
                 self._cpu[thread.ident] = (begin, now)
