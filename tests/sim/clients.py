@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from stagewright.engine.submit import Submission
-from stagewright.model.errors import NotFound, Refusal, RequestConflict, StagewrightError, Stalled, StoreTrouble
-from stagewright.model.errors import KeyReused
+from stagewright.model.errors import (
+    KeyReused,
+    NotFound,
+    Refusal,
+    RequestConflict,
+    StagewrightError,
+    Stalled,
+    StoreTrouble,
+)
 from stagewright.model.message import Cancel
 from tests.sim.history import Ack, History
 from tests.sim.store import SimDisk
@@ -19,6 +26,7 @@ if TYPE_CHECKING:
     from tests.sim.world import Node
 
 AGAIN_S = 0.5
+LOOK_S = 0.4
 FINAL = ("completed", "failed", "cancelled")
 
 
@@ -41,7 +49,7 @@ class Clients:
             if self._node.loop.time() > until:
                 self._history.violation(f"hangs: {self._what_hangs(tasks)}\n{self._node.loop.dump()}")
                 break
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(LOOK_S)
         for task in tasks:
             if task.done():
                 task.result()
@@ -103,7 +111,7 @@ class Clients:
             if order.is_done:
                 wish.is_done = True
                 return
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(LOOK_S)
         await getattr(self, f"_{wish.kind}")(wish, order.execution_id)
         wish.is_done = True
 
@@ -142,7 +150,7 @@ class Clients:
             assert rows, f"{execution_id} was acknowledged and is not in the database"
             if rows[0][0] in (*FINAL, "paused") and execution_id not in self._node.engine.actors:
                 return rows[0]  # type: ignore[return-value]
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(LOOK_S)
 
     async def _watch(self, wish: Intervention, execution_id: str) -> None:
         """Follow the events from the last one seen: subscribe first, then read what is there, then go on live."""
@@ -155,7 +163,7 @@ class Clients:
                     self._see(wish, execution_id, orjson.loads(events))
             while not await self._is_over(execution_id):
                 try:
-                    async with asyncio.timeout(0.3):
+                    async with asyncio.timeout(2 * LOOK_S):
                         self._see(wish, execution_id, await live.get())
                 except TimeoutError:
                     continue

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import inspect
 import random
 from asyncio import events
 from collections import deque
@@ -157,14 +158,16 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._timers.clear()
         for task in self._tasks:
             task._log_destroy_pending = False  # type: ignore[attr-defined]
+            coroutine = task.get_coro()
+            if inspect.iscoroutine(coroutine) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+                coroutine.close()  # it had no chance to begin, which is no mistake
 
     def dump(self) -> str:
         """Describe the tasks that wait, with the line where each does."""
         lines = []
         for task in sorted(self._tasks, key=lambda each: each.get_name()):
             frames = task.get_stack(limit=3)
-            where = " > ".join(f"{frame.f_code.co_qualname if hasattr(frame.f_code, 'co_qualname') else frame.f_code.co_name}"
-                               f":{frame.f_lineno}" for frame in frames)  # fmt: skip
+            where = " > ".join(f"{frame.f_code.co_name}:{frame.f_lineno}" for frame in frames)
             lines.append(f"  {task.get_name()} waits at {where}")
         return "\n".join(lines)
 

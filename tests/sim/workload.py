@@ -54,7 +54,7 @@ class Workload:
     allowed: set[str] = field(default_factory=set)  # codes of failures that this workload may bring about
 
 
-def workload_of(seed: int, *, orders: int = 4, stages: int = 6, pipelines: int = 2) -> Workload:
+def workload_of(seed: int, *, orders: int = 3, stages: int = 6, pipelines: int = 2) -> Workload:
     """Draw a workload; larger counts make longer runs."""
     chance = random.Random(f"workload/{seed}")
     wide = seed % 4 == 3  # many steps at once, more than one decision may change
@@ -62,7 +62,7 @@ def workload_of(seed: int, *, orders: int = 4, stages: int = 6, pipelines: int =
         f"p{number}": pipeline(chance, f"p{number}", stages + 3 if wide else stages, wide=wide)
         for number in range(pipelines)
     }
-    drawn = _orders(chance, documents, orders)
+    drawn = _orders(chance, documents, orders - 1 if wide else orders)
     workload = Workload(documents, drawn, _interventions(chance, drawn))
     workload.turn_changes_max = chance.choice([1, 2] if wide else [2, 3, 1000])
     workload.flush_rows_early = chance.choice([1, 4, 384])
@@ -132,7 +132,7 @@ def _probe(chance: random.Random) -> dict[str, Any]:
 
 
 def _inputs(chance: random.Random, needs: list[str], before: list[dict[str, Any]]) -> dict[str, Any]:
-    inputs: dict[str, Any] = {"size": chance.choice(["inline"] * 6 + ["kv", "kv", "object"])}
+    inputs: dict[str, Any] = {"size": chance.choice(["inline"] * 9 + ["kv", "kv", "kv", "object"])}
     by_id = {stage["id"]: stage for stage in before}
     marked = [need for need in needs if "size" in by_id[need].get("inputs", {}) and _always_completes(by_id[need])]
     small = [need for need in marked if by_id[need]["inputs"]["size"] != "object"]
@@ -159,7 +159,7 @@ def _always_completes(stage: dict[str, Any]) -> bool:
 def _orders(chance: random.Random, documents: dict[str, Any], count: int) -> list[Order]:
     orders: list[Order] = []
     for number in range(count):
-        text = "t" * chance.choice([5] * 6 + [20_000, 1_100_000])
+        text = "t" * chance.choice([5] * 16 + [20_000] * 3 + [1_100_000])
         order = Order(
             number, chance.choice([0.0, 0.0, chance.random() * 3]), chance.choice(list(documents)),
             {"topic": f"topic {number}", "text": text}, priority=chance.choice(["low", "normal", "high", "critical"]),
