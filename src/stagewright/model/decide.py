@@ -215,25 +215,23 @@ def _on_retry(state: Execution, message: Any, now: int, limits: Limits, decision
         needs = state.plan.stages[name].stage.needs
         decision.remaining[name] = sum(need in names for need in needs)
     add_event(decision, now, "execution.resumed", {"round": state.round + 1, "from_stage": message.from_stage})
+    decision.taken = len(state.backlog)  # what the round before had not begun is among what can begin now
     decision.backlog = [name for name in state.plan.stages if name in names and not decision.remaining[name]]
     decision.effects.append(GoOn())
 
 
-def _to_run_again(state: Execution, from_stage: str | None) -> set[str]:
+def _to_run_again(state: Execution, from_stage: str | None) -> dict[str, None]:
     again = {name for name in state.plan.stages if not _is_done(state, name)}
-    frontier = [from_stage] if from_stage is not None else []
-    while frontier:
-        name = frontier.pop()
-        again.add(name)
-        frontier.extend(state.plan.stages[name].successors)
+    if from_stage is not None:
+        again.add(from_stage)
     behind = list(again)
-    while behind:  # what completed although it needs something that runs again (on_error: continue)
+    while behind:  # also what completed although it needs something that failed (on_error: continue)
         name = behind.pop()
         for successor in state.plan.stages[name].successors:
             if successor not in again:
                 again.add(successor)
                 behind.append(successor)
-    return again
+    return dict.fromkeys(name for name in state.plan.stages if name in again)
 
 
 def _is_done(state: Execution, name: str) -> bool:
