@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC
 from hashlib import sha256
 from typing import Any
@@ -28,6 +28,8 @@ STREAM_EVENTS_MAX = 10_000
 
 CATCH_UP_EVENTS = 500
 
+SAID_STEPS_MAX = 5
+
 
 class Service:
     """The product behind its front doors. All calls raise `model.errors` only."""
@@ -43,26 +45,31 @@ class Service:
         self,
         body: ExecuteBody,
         *,
-        raw: bytes = b"",
         idempotency_key: str | None = None,
         final: asyncio.Future[str] | None = None,
     ) -> Submitted:
-        """Accept an execution; returns after it is durable. `raw` is the body as it came, for its fingerprint."""
+        """Accept an execution; returns after it is durable. The same key or request id gives the first one."""
         submission = await self._submission(body)
         if idempotency_key is not None or body.request_id is not None:
             submission.idempotency_key = idempotency_key
-            submission.fingerprint = sha256(raw or body.model_dump_json().encode()).hexdigest()
+            submission.fingerprint = _fingerprint(body)
         return await self._submitter.submit(submission, final)
 
-    async def execute_all(self, bodies: Sequence[ExecuteBody | Refusal]) -> list[Submitted | BaseException]:
-        """Accept many; one answer or error for each, in order. What is refused already stays refused."""
+    async def execute_all(
+        self, bodies: Sequence[ExecuteBody | Refusal], *, idempotency_key: str | None = None
+    ) -> list[Submitted | BaseException]:
+        """Accept many; one answer or error for each, in order. What is refused already stays refused.
 
-        async def one(body: ExecuteBody | Refusal) -> Submitted:
+        With a key each has its own, made of the key and its place, so that a repeated call finds them all.
+        """
+
+        async def one(place: int, body: ExecuteBody | Refusal) -> Submitted:
             if isinstance(body, Refusal):
                 raise body
-            return await self.execute(body)
+            key = None if idempotency_key is None else f"{idempotency_key}#{place}"
+            return await self.execute(body, idempotency_key=key)
 
-        return await asyncio.gather(*(one(body) for body in bodies), return_exceptions=True)
+        return await asyncio.gather(*map(one, range(len(bodies)), bodies), return_exceptions=True)
 
     async def _submission(self, body: ExecuteBody) -> Submission:
         project = body.project_id or "default"
@@ -129,9 +136,45 @@ class Service:
             raise WrongState(f"Execution {execution_id} cannot be retried now: it has changed meanwhile")
         return {"execution_id": execution_id, "status": "running"}
 
+    async def explain(self, execution_id: str) -> dict[str, Any]:
+        """Say why an execution is where it is: each open step with its reason and its place in a queue."""
+        shown = await self.views.execution(execution_id)
+        workers = {stage["stage_id"]: stage["worker"] for stage in shown["stages"]}
+        steps = [
+            self._explained(execution_id, step, workers.get(step["stage_id"]))
+            for step in await self.views.steps(execution_id)
+            if step["status"] in ("waiting", "ready", "running")
+        ]
+        return {
+            "execution_id": execution_id,
+            "status": shown["status"],
+            "explanation": _explanation(shown, steps),
+            "waiting": shown["waiting"],
+            "steps": steps,
+        }
+
+    def _explained(self, execution_id: str, step: dict[str, Any], worker: str | None) -> dict[str, Any]:
+        facts = None if worker is None else self.engine.dispatcher.facts(worker)
+        slots = self.engine.dispatcher.slots
+        bounded = facts is not None and not facts.is_direct
+        at_work = f"worker '{worker}' is at it, attempt {step['attempt']}"
+        queued = "its inputs are being prepared, or a slot of its worker is about to be free"
+        return {
+            "step": step["step"],
+            "status": step["status"],
+            "reason": at_work if step["status"] == "running" else step["waiting"] or queued,
+            "worker": worker,
+            "position": slots.position((execution_id, step["step"])),
+            "slots": facts.slots if facts is not None and bounded else None,
+            "slots_in_use": slots.in_use(worker) if worker is not None and bounded else None,
+            "since": step["started_at"] or step["ready_at"],
+            "next_attempt_at": step["next_attempt_at"] if step["waiting"] == "retry" else None,
+            "eta": step["next_attempt_at"],
+        }
+
     # --- watch ----------------------------------------------------------------------------------------------
 
-    async def watch(self, execution_id: str, after: int = 0) -> AsyncIterator[list[dict[str, Any]]]:
+    async def watch(self, execution_id: str, after: int = 0) -> AsyncGenerator[list[dict[str, Any]], None]:
         """Yield committed events with numbers above `after`, without gap or repeat, until the final one.
 
         An execution that is retried later begins a new stream; a watcher that falls behind is fed from the
@@ -167,8 +210,24 @@ class Service:
         return await self.registry.register(pipeline, project)
 
 
+def _fingerprint(body: ExecuteBody) -> str:
+    """Return what says whether two bodies ask for the same; the order of keys and defaults do not matter."""
+    said = body.model_dump(exclude_defaults=True)
+    return sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
 def _deadline(body: ExecuteBody) -> int | None:
     if body.deadline is None:
         return None
     deadline = body.deadline if body.deadline.tzinfo else body.deadline.replace(tzinfo=UTC)
     return round(deadline.timestamp() * 1_000_000)
+
+
+def _explanation(shown: dict[str, Any], steps: list[dict[str, Any]]) -> str:
+    if shown["error"] is not None:
+        return f"It is {shown['status']}: {shown['error']['message']}"
+    if not steps:
+        return f"It is {shown['status']}."
+    said = "; ".join(f"stage '{step['step']}' {step['status']}: {step['reason']}" for step in steps[:SAID_STEPS_MAX])
+    more = f"; and {len(steps) - SAID_STEPS_MAX} more" if len(steps) > SAID_STEPS_MAX else ""
+    return f"It is {shown['status']}. {said}{more}"

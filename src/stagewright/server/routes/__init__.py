@@ -1,0 +1,1 @@
+"""Routes by subject; the three hot ones are in `server.hot`."""

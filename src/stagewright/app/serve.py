@@ -1,0 +1,145 @@
+"""A node with its front door: starts the runtime, serves HTTP, ends in order on a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from typing import TextIO
+
+import uvicorn
+
+from stagewright.app.lock import FolderInUse, read_holder, serving_url
+from stagewright.app.runtime import Runtime
+from stagewright.app.settings import Settings
+from stagewright.model.errors import Misconfigured, Problem
+from stagewright.observe.log import Log, start_log
+from stagewright.server.build import build_app
+
+BACKLOG = 2_048
+KEEP_ALIVE_TIMEOUT_S = 75
+REQUESTS_GRACE_S = 1
+"""Time for requests that are being answered when the stop comes; then they are cut."""
+STOP_TIMEOUT_S = 4.0
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to `serve`, which ends with 0 where uvicorn would end by the signal; tells when it has begun."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.began = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to take requests."""
+        await super().startup(sockets)
+        self.began.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture nothing."""
+        yield
+
+
+async def serve(settings: Settings, *, verbose: bool = False, out: TextIO | None = None) -> int:
+    """Serve until SIGTERM, SIGINT or a fatal error of the engine; returns the exit code.
+
+    Prints `stagewright ready at URL` on `out` (stdout) when requests are answered. Port 0 takes any free one.
+    `FolderInUse` and `Misconfigured` are raised before anything is served.
+    """
+    log = start_log(sys.stderr, verbose=verbose)
+    listener = _listen(settings)
+    url = _url_of(listener)
+    stop = asyncio.Event()
+    fatal: list[BaseException] = []
+
+    def on_fatal(error: BaseException) -> None:
+        fatal.append(error)
+        stop.set()
+
+    try:
+        runtime = Runtime(settings, on_fatal)
+        await runtime.start(url)
+        try:
+            await _serve_until(stop, runtime, listener, url, log, out or sys.stdout)
+        finally:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(runtime.stop(), STOP_TIMEOUT_S)
+    finally:
+        listener.close()
+        log.close()
+    if fatal:
+        print(f"stagewright stopped: {type(fatal[0]).__name__}: {fatal[0]}", file=sys.stderr, flush=True)
+        return 1
+    return 0
+
+
+async def _serve_until(
+    stop: asyncio.Event, runtime: Runtime, listener: socket.socket, url: str, log: Log, out: TextIO
+) -> None:
+    front = build_app(runtime.service, runtime.chance, runtime.settings.data)
+    unwatch = runtime.engine.feed.watch(None, log.on_events)
+    server = _Server(_config(front))
+    serving = asyncio.create_task(server.serve([listener]), name="http")
+    started = asyncio.create_task(server.began.wait(), name="http-started")
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        await asyncio.wait((serving, started), return_when=asyncio.FIRST_COMPLETED)
+        gc.freeze()  # what a server is made of lives as long as it does
+        print(f"stagewright ready at {url}", file=out, flush=True)
+        await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        front.streams.close()
+        server.should_exit = True
+        stopping.cancel()
+        started.cancel()
+        await serving
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+        unwatch()
+
+
+def _config(front: object) -> uvicorn.Config:
+    return uvicorn.Config(
+        front,  # type: ignore[arg-type]
+        http="httptools",
+        ws="websockets-sansio",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_TIMEOUT_S,
+        timeout_graceful_shutdown=REQUESTS_GRACE_S,
+    )
+
+
+def _listen(settings: Settings) -> socket.socket:
+    host, port = settings.host, settings.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        if serving_url(settings.data) is not None:
+            raise FolderInUse(settings.data, read_holder(settings.data) or {}) from None
+        text = f"Cannot listen on {host}:{port}: {error.strerror}. Use another port, or 0 for any free one"
+        raise Misconfigured(text, [Problem(text, "port")]) from error
+    return listener
+
+
+def _url_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
