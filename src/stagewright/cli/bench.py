@@ -118,6 +118,8 @@ def _describe(place: Place) -> str:
 def _answer(figures: list[Figure], place: Place, quick: bool, profiles: dict[str, Profile]) -> dict[str, Any]:
     from dataclasses import asdict
 
+    from stagewright.cli.bench_profile import shape_profile
+
     return {
         "figures": [figure.as_json() for figure in figures],
         "file_system": place.file_system,
@@ -125,4 +127,5 @@ def _answer(figures: list[Figure], place: Place, quick: bool, profiles: dict[str
         "sync_ms": place.sync_ms,
         "is_quick": quick,
         "profiles": {name: asdict(one) for name, one in profiles.items()},
+        "profile_texts": {name: shape_profile(name, one) for name, one in profiles.items()},
     }

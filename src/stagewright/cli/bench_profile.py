@@ -73,6 +73,7 @@ class Sampler:
         self._counts: dict[int, tuple[Counter[str], Counter[str], Counter[str]]] = {}
         self._cpu: dict[int, tuple[float, float]] = {}  # at the begin and last
         self._begin = self._end = 0.0
+        self._samples = 0
 
     def __enter__(self) -> Sampler:
         self._note_cpu()
@@ -88,6 +89,11 @@ class Sampler:
         self._note_cpu()
         self._end = time.perf_counter()
 
+    @property
+    def samples(self) -> int:
+        """How often it has looked so far."""
+        return self._samples
+
     def profile(self) -> Profile:
         """Return what was seen."""
         seconds = self._end - self._begin
@@ -102,6 +108,7 @@ class Sampler:
     def _sample(self) -> None:
         own = threading.get_ident()
         while not self._stopped.wait(INTERVAL_S):
+            self._samples += 1
             for ident, frame in sys._current_frames().items():
                 if ident != own:
                     self._note(ident, frame)
