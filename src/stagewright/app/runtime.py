@@ -6,16 +6,14 @@ import asyncio
 import gc
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from stagewright.app.child import COMMAND
 from stagewright.app.clock import SystemChance, SystemClock
+from stagewright.app.installed import DESCRIBE_TIMEOUT_S, shipped_pipelines, worker_sources
 from stagewright.app.lock import FolderLock
 from stagewright.app.settings import Settings
 from stagewright.channels.probe import ProbeChannel
 from stagewright.channels.process import ProcessChannel
-from stagewright.channels.sources import WorkerSource, installed_sources
-from stagewright.definitions import load_text
 from stagewright.definitions.registry import Registry
 from stagewright.engine.bind import Binder
 from stagewright.engine.core import Engine
@@ -32,7 +30,6 @@ from stagewright.objects.files import FileObjects
 from stagewright.ports.channel import Channel
 from stagewright.ports.store import NodeIdentity
 from stagewright.store.sqlite import SqliteStore
-from stagewright.workers.content import pipelines as content_pipelines
 
 SWITCH_INTERVAL_S = 0.0001
 """How long a thread may keep the interpreter lock; the default of 5 ms would make each flush wait for a busy loop."""
@@ -44,9 +41,6 @@ CLOSE_TIMEOUT_S = 2.0
 STAGING_AGE_S = 24 * 3600.0
 """What a writer left aside is waste after a day; no write takes so long."""
 
-DESCRIBE_TIMEOUT_S = 30.0
-
-CONTENT = WorkerSource("stagewright.workers.content", manifest="manifest")
 NODE = "local"
 
 
@@ -87,7 +81,8 @@ class Runtime:
                     "Some workers cannot be loaded: " + "; ".join(self.processes.problems or ("too slow",))
                 )
             self.dispatcher.look()
-            await self._register_shipped(content_pipelines())
+            for pipeline in await asyncio.to_thread(shipped_pipelines):
+                await self.registry.register(pipeline)
             self.recovered = await self.recovery.start(identity)
             await asyncio.to_thread(self.objects.sweep_staging_now, STAGING_AGE_S, self.clock.now_us() / 1e6)
             self.retention.start()
@@ -106,10 +101,8 @@ class Runtime:
 
     def _channels(self) -> list[Channel]:
         settings = self.settings
-        modules = [WorkerSource(module) for module in settings.workers.modules]
-        sources = [CONTENT, *modules, *installed_sources((CONTENT, *modules))]
         self.processes = ProcessChannel(
-            sources, self._load, command=COMMAND,
+            worker_sources(settings), self._load, command=COMMAND,
             objects=settings.objects_path, cache=settings.data / "cache", settings=settings.workers.local,
             on_change=self._look,
         )  # fmt: skip
@@ -120,8 +113,3 @@ class Runtime:
 
     async def _load(self, ref: DataRef) -> bytes:
         return await load_bytes(self.store, self.objects, ref, bytes_max=self.settings.engine.load_bytes_max)
-
-    async def _register_shipped(self, documents: list[Path]) -> None:
-        for path in documents:
-            text = await asyncio.to_thread(path.read_bytes)
-            await self.registry.register(load_text(text))

@@ -95,6 +95,16 @@ class SqliteDatabase:
                 self._connection.execute("ROLLBACK").fetchall()
             raise
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let all reads of a block see one state. The log cannot be folded back meanwhile, so keep it short."""
+        with _translated():
+            self._connection.execute("BEGIN").fetchall()
+        try:
+            yield
+        finally:
+            self._connection.execute("ROLLBACK").fetchall()
+
     def _win_keys(self, keys: list[Row], now_us: int) -> dict[str, Winner]:
         """Win all keys of an execution or none, one execution after another: nobody loses to one that loses."""
         losers: dict[str, Winner] = {}

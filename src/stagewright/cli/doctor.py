@@ -1,0 +1,36 @@
+"""`stagewright doctor`: whether every invariant holds on a database."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from stagewright.cli.failures import EXECUTION_FAILED
+from stagewright.cli.options import Data, settings_of
+from stagewright.cli.screen import Screen
+
+FINDINGS_FAILED = EXECUTION_FAILED
+
+
+async def doctor(
+    screen: Screen,
+    data: Data = None,
+    database: Annotated[str | None, typer.Option(metavar="URL", help="sqlite:///PATH [default: in DIR].")] = None,
+    objects: Annotated[str | None, typer.Option(metavar="URL", help="file:///PATH [default: in DIR].")] = None,
+) -> None:
+    """Check a database against the invariants, also beside a running server; exits 1 if one does not hold."""
+    settings = settings_of(data, database=database, objects=objects)
+    from stagewright.app.doctor import examine
+
+    told = await examine(settings)
+    findings = told["findings"]
+    if screen.as_json:
+        screen.json({"ok": not findings} | told)
+    else:
+        for finding in findings:
+            screen.text(f"✗ {finding['invariant']}: {finding['execution_id'] or 'database'}: {finding['detail']}")
+        verdict = f"{len(findings)} finding(s)" if findings else "every invariant holds"
+        screen.text(f"{'✗' if findings else '✓'} {told['database']}: {verdict} ({told['executions_open']} open)")
+    if findings:
+        raise typer.Exit(FINDINGS_FAILED)
