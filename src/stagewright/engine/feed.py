@@ -24,14 +24,14 @@ class Feed:
         def stop() -> None:
             if watcher in watchers:
                 watchers.remove(watcher)
-            if execution_id is not None and not watchers:
-                self._of_one.pop(execution_id, None)
+            if execution_id is not None and not watchers and self._of_one.get(execution_id) is watchers:
+                del self._of_one[execution_id]
 
         return stop
 
     def publish(self, execution_id: str, events: Events) -> None:
         """Hand over committed events."""
-        for watcher in self._of_all:
+        for watcher in tuple(self._of_all):
             watcher(execution_id, events)
         watchers = self._of_one.get(execution_id)
         if watchers:

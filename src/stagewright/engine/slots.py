@@ -18,6 +18,7 @@ class Slots:
         self._held: dict[str, set[Holder]] = {}
         self._waiting: dict[str, list[tuple[int, int, Holder]]] = {}
         self._where: dict[Holder, str] = {}  # pool, of those that hold or wait
+        self._places: dict[Holder, int] = {}  # number of the entry with which somebody waits; older ones count no more
         self._count = 0
 
     def acquire(self, pool: str, holder: Holder, *, priority: str, ready_at: int) -> bool:
@@ -32,6 +33,7 @@ class Slots:
             held.add(holder)
             return True
         self._count += 1
+        self._places[holder] = self._count
         entry = (ready_at - HEAD_START_US[priority], self._count, holder)
         heapq.heappush(self._waiting.setdefault(pool, []), entry)
         return False
@@ -41,6 +43,7 @@ class Slots:
         pool = self._where.pop(holder, None)
         if pool is None:
             return []
+        self._places.pop(holder, None)
         self._held.get(pool, set()).discard(holder)
         return self.grant(pool)
 
@@ -49,8 +52,9 @@ class Slots:
         held, waiting = self._held.setdefault(pool, set()), self._waiting.get(pool, [])
         granted: list[Holder] = []
         while waiting and len(held) < self._capacity(pool):
-            _, _, holder = heapq.heappop(waiting)
-            if self._where.get(holder) == pool and holder not in held:
+            _, number, holder = heapq.heappop(waiting)
+            if self._places.get(holder) == number:
+                del self._places[holder]
                 held.add(holder)
                 granted.append(holder)
         return granted
@@ -61,7 +65,7 @@ class Slots:
         if pool is None or holder in self._held.get(pool, ()):
             return None
         queue = sorted(self._waiting.get(pool, []))
-        alive = [entry[2] for entry in queue if self._where.get(entry[2]) == pool]
+        alive = [holder for _, number, holder in queue if self._places.get(holder) == number]
         return alive.index(holder) + 1 if holder in alive else None
 
     def in_use(self, pool: str) -> int:

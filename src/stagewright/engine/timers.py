@@ -7,6 +7,9 @@ import heapq
 TICK_US = 10_000
 """Deadlines are kept this exact; a timer never fires before its time."""
 
+STALE_TICKS_MAX = 1_000
+"""Ticks that nobody waits for any more are kept up to so many and one for each that somebody waits for."""
+
 
 class Timers:
     """A calendar of execution ids. Not a clock: the engine asks what is due."""
@@ -64,3 +67,6 @@ class Timers:
         del bucket[execution_id]
         if not bucket:
             del self._buckets[tick]
+            if len(self._ticks) > 2 * len(self._buckets) + STALE_TICKS_MAX:
+                self._ticks = list(self._buckets)
+                heapq.heapify(self._ticks)

@@ -71,7 +71,8 @@ class Database:
 
     def add_step(self, execution_id: str, name: str, status: str, attempt: int, round_: int) -> None:
         self.sql(
-            "INSERT INTO steps (execution_id, step, status, attempt, round, failures, lost) VALUES (?, ?, ?, ?, ?, 0, 0)",
+            "INSERT INTO steps (execution_id, step, status, attempt, round, failures, lost)"
+            " VALUES (?, ?, ?, ?, ?, 0, 0)",
             execution_id, name, status, attempt, round_,
         )  # fmt: skip
 
