@@ -115,6 +115,17 @@ class Driver:
             return []
         return [Cancel("drawn"), Retry(self.chance.choice([None, name])), Retry(None), Halt(FAILURE)]
 
+    def restart(self, loaded: Execution) -> None:
+        """Go on with a loaded state, as a node does that has started anew: what ran is lost."""
+        self.state = loaded
+        self.inner.clear()
+        self.armed_at = next_due(loaded)
+        if loaded.backlog or loaded.ending is not None:
+            self.inner.append(Continue())
+        for step in list(loaded.open.values()):
+            if step.status == "running":
+                self.send(Lost(step.name, step.attempt, "the node stopped"))
+
     def come_to_an_end(self) -> None:
         """Answer everything kindly until the execution ends; bounded by what a kind world needs."""
         for _ in range(40 * STAGES_MAX):
