@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import sys
 from collections.abc import Callable
 
@@ -11,6 +10,7 @@ from stagewright.app.child import COMMAND
 from stagewright.app.clock import SystemChance, SystemClock
 from stagewright.app.installed import DESCRIBE_TIMEOUT_S, shipped_pipelines, worker_sources
 from stagewright.app.lock import FolderLock
+from stagewright.app.memory import Collector
 from stagewright.app.settings import Settings
 from stagewright.channels.probe import ProbeChannel
 from stagewright.channels.process import ProcessChannel
@@ -33,9 +33,6 @@ from stagewright.store.sqlite import SqliteStore
 
 SWITCH_INTERVAL_S = 0.0001
 """How long a thread may keep the interpreter lock; the default of 5 ms would make each flush wait for a busy loop."""
-
-GC_THRESHOLDS = (20_000, 20, 50)
-"""Few collections: the engine makes no cycles on its hot path, and the defaults cost a quarter of a submission."""
 
 CLOSE_TIMEOUT_S = 2.0
 STAGING_AGE_S = 24 * 3600.0
@@ -64,13 +61,12 @@ class Runtime:
         self.registry = Registry(self.store, self.clock)
         self.retention = Retention(self.store, self.objects, self.clock, settings.engine)
         self.service = Service(self.engine, self.registry, self.recovery, Views(self.store, self.objects, binder))
+        self.collector = Collector(lambda: self.engine.decisions)
         self.recovered = 0
 
     async def start(self, url: str | None = None) -> None:
         """Take the folder, open, recover. `FolderInUse` if another process serves it."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)
-        gc.freeze()  # what was imported lives as long as the process: the collector need not look at it again
-        gc.set_threshold(*GC_THRESHOLDS)
         self.lock.acquire(url)
         try:
             identity = NodeIdentity(NODE, self.ids.new("inc"))
@@ -86,12 +82,14 @@ class Runtime:
             self.recovered = await self.recovery.start(identity)
             await asyncio.to_thread(self.objects.sweep_staging_now, STAGING_AGE_S, self.clock.now_us() / 1e6)
             self.retention.start()
+            self.collector.start()
         except BaseException:
             await self.stop()
             raise
 
     async def stop(self) -> None:
         """Stop in reverse order within seconds; what is open goes on at the next start. Idempotent."""
+        await self.collector.stop()
         await self.retention.stop()
         await self.dispatcher.stop()
         await self.recovery.stop()

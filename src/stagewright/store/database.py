@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from stagewright.ports.store import Batch, NodeIdentity, Params, Row, Winner
 from stagewright.store.queries import migrations, queries
 
 BUSY_TIMEOUT_MS = 5_000
-CHECKPOINT_PAGES = 20_000  # of the write-ahead log (80 MB); a smaller log costs throughput, a larger one start time
+CHECKPOINT_PAGES = 20_000  # of the write-ahead log (80 MB), after which the writer itself sees to its end
 CACHE_KIB = 32 * 1024
 
 _DATA_ERRORS = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError, apsw.RangeError, apsw.SQLError)
@@ -24,7 +24,9 @@ _DATA_ERRORS = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError, apsw
 class SqliteDatabase:
     """The writer's connection, or a reader's (`readonly`). Errors of the database become `StoreTrouble`."""
 
-    def __init__(self, path: Path | str, *, readonly: bool = False) -> None:
+    def __init__(
+        self, path: Path | str, *, readonly: bool = False, on_log: Callable[[int], None] | None = None
+    ) -> None:
         self._queries = queries()
         with _translated():
             if readonly:
@@ -37,7 +39,13 @@ class SqliteDatabase:
             if not readonly:
                 self._pragma("journal_mode = wal")
                 self._pragma("synchronous = full")
-                self._pragma(f"wal_autocheckpoint = {CHECKPOINT_PAGES}")
+                self._on_log = on_log or (lambda pages: None)
+                self._connection.set_wal_hook(self._after_commit)
+
+    def checkpoint(self) -> None:
+        """Copy what the write-ahead log holds into the database file, as far as that disturbs nobody."""
+        with _translated():
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
     def close(self) -> None:
         """Close the connection; idempotent."""
@@ -144,6 +152,13 @@ class SqliteDatabase:
             for row in rows:
                 if column < 0 or row[column] not in losers:
                     self.run(query, row)
+
+    def _after_commit(self, connection: apsw.Connection, _: str, pages: int) -> int:
+        """Bound the log: another thread copies it all along, so that here little is left when it is full."""
+        self._on_log(pages)
+        if pages >= CHECKPOINT_PAGES:
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        return apsw.SQLITE_OK
 
     def _pragma(self, text: str) -> Any:
         return self._connection.execute(f"PRAGMA {text}").fetchall()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ T = TypeVar("T")
 READERS = 2
 CALL_TIMEOUT_S = 30.0
 QUEUED_CALLS_MAX = 10_000
+COPY_PAGES = 1_000  # of the write-ahead log (4 MB), after which they are copied beside the writer
 
 
 class SqliteStore:
@@ -30,14 +32,17 @@ class SqliteStore:
         self._identity = NodeIdentity("", "")
         self._writer: _Thread | None = None
         self._readers: list[_Thread] = []
+        self._checkpointer: _Thread | None = None
+        self._copied_pages = 0
         self._turn = 0
 
     async def start(self, identity: NodeIdentity, now_us: int) -> None:
         """Open and migrate; `node_start` makes this incarnation the only writer."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._identity = identity
-        self._writer = _Thread("store-writer", lambda: SqliteDatabase(self._path))
+        self._writer = _Thread("store-writer", lambda: SqliteDatabase(self._path, on_log=self._log_grew))
         await self._writer.call(lambda database: database.migrate())
+        self._checkpointer = _Thread("store-checkpointer", lambda: SqliteDatabase(self._path))
         await self.write([("node_start", (identity.node, identity.incarnation, now_us))])
         self._readers = [
             _Thread(f"store-reader-{number}", lambda: SqliteDatabase(self._path, readonly=True))
@@ -46,8 +51,8 @@ class SqliteStore:
 
     async def stop(self) -> None:
         """Let the threads finish what is queued and close their connections; idempotent."""
-        threads = [thread for thread in (self._writer, *self._readers) if thread is not None]
-        self._writer, self._readers = None, []
+        threads = [thread for thread in (self._checkpointer, self._writer, *self._readers) if thread is not None]
+        self._checkpointer, self._writer, self._readers = None, None, []
         for thread in threads:
             await asyncio.to_thread(thread.close)
 
@@ -79,6 +84,14 @@ class SqliteStore:
     async def write(self, statements: Sequence[tuple[str, Params]]) -> list[list[Row]]:
         """See the port."""
         return await self._write_thread().call(lambda database: database.write(statements))
+
+    def _log_grew(self, pages: int) -> None:
+        """Have the log copied beside the writer, now and then; called on the writer's thread after each commit."""
+        if pages < self._copied_pages:
+            self._copied_pages = 0  # the log has begun anew
+        if pages - self._copied_pages >= COPY_PAGES and self._checkpointer is not None:
+            self._copied_pages = pages
+            self._checkpointer.tell(SqliteDatabase.checkpoint)
 
     def _write_thread(self) -> _Thread:
         if self._writer is None:
@@ -115,6 +128,11 @@ class _Thread:
         self._calls.put(perform)
         return future
 
+    def tell(self, function: Callable[[SqliteDatabase], None]) -> None:
+        """Queue something that nobody waits for, unless it is queued already; its trouble is left to the next call."""
+        if self._calls.empty():
+            self._calls.put(lambda database: _quietly(function, database))
+
     def close(self) -> None:
         """Finish the queue, close the connection, end the thread."""
         self._calls.put(None)
@@ -137,6 +155,11 @@ class _Thread:
 
         while (perform := self._calls.get()) is not None:
             perform(_Broken())  # type: ignore[arg-type]
+
+
+def _quietly(function: Callable[[SqliteDatabase], None], database: SqliteDatabase) -> None:
+    with contextlib.suppress(StoreTrouble):
+        function(database)
 
 
 def _time_out(future: asyncio.Future[Any]) -> None:
