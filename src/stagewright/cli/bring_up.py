@@ -21,7 +21,10 @@ def up(
     objects: Annotated[str | None, typer.Option(metavar="URL", help="file:///PATH [default: in DIR].")] = None,
     bus: Annotated[str | None, typer.Option(metavar="URL", help="Where events go besides [default: local].")] = None,
 ) -> None:
-    """Serve the API on a data folder; SIGTERM ends it, and what is open goes on at the next start."""
+    """Serve the API in the foreground.
+
+    SIGTERM ends it within seconds; what is open goes on at the next start.
+    """
     settings = settings_of(data, host=host, port=port, database=database, objects=objects, bus=bus)
     from stagewright.app.lock import FolderLock
 

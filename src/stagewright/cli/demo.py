@@ -31,7 +31,11 @@ START_TIMEOUT_S = 30.0
 
 
 async def demo(screen: Screen, data: Data = None) -> None:
-    """Start a server, execute a pipeline on the feeds that ship, and show where its report is. Needs no network."""
+    """Make a report from feeds that ship, now.
+
+    Starts a server with its workers, executes the pipeline market_research and shows where the report is. Needs no
+    network; the data folder keeps what was done.
+    """
     from stagewright.workers.content import demo_sources
 
     folder = _folder(data)

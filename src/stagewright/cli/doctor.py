@@ -19,7 +19,10 @@ async def doctor(
     database: Annotated[str | None, typer.Option(metavar="URL", help="sqlite:///PATH [default: in DIR].")] = None,
     objects: Annotated[str | None, typer.Option(metavar="URL", help="file:///PATH [default: in DIR].")] = None,
 ) -> None:
-    """Check a database against the invariants, also beside a running server; exits 1 if one does not hold."""
+    """Check a database against the invariants.
+
+    Reads only, also beside a running server. Exits 1 if one does not hold.
+    """
     settings = settings_of(data, database=database, objects=objects)
     from stagewright.app.doctor import examine
 

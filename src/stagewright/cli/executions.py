@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +13,7 @@ from stagewright.cli.run import finish, folder_of
 from stagewright.cli.screen import Screen
 
 if TYPE_CHECKING:
-    from stagewright.app.local import LocalNode
+    from stagewright.app.folder import Folder
     from stagewright.sdk.client import Client
 
 COLUMNS = ("execution_id", "pipeline", "status", "created_at", "took", "request_id")
@@ -76,7 +74,10 @@ async def watch(
     server: Server = None,
     data: Data = None,
 ) -> None:
-    """Follow an execution to its end; what nobody serves goes on in this process."""
+    """Follow an execution to its end.
+
+    What nobody serves goes on in this process.
+    """
     async with reading(server, data) as looker:
         shown = await looker.execution(execution_id)
         folder = output or folder_of(execution_id, server, data)
@@ -94,7 +95,9 @@ async def cancel(
     data: Data = None,
 ) -> None:
     """Cancel an open execution."""
-    async with _steering(execution_id, server, data) as door:
+    async with reading(server, data) as looker:
+        await looker.execution(execution_id)  # a folder is not taken for what is not in it
+    async with opened(server, data) as door:
         _changed(screen, await door.cancel(execution_id, reason))
 
 
@@ -109,13 +112,19 @@ async def retry(
     server: Server = None,
     data: Data = None,
 ) -> None:
-    """Go on with an ended execution from the stage that failed; what completed is kept."""
-    async with _steering(execution_id, server, data) as door:
+    """Go on from the stage that failed.
+
+    What completed is kept.
+    """
+    async with reading(server, data) as looker:
+        told_until = await _last_seq(looker, execution_id)
+    async with opened(server, data) as door:
         told = await door.retry(execution_id, from_stage)
         if not wait:
             _changed(screen, told)
             return
-        await finish(door, screen, execution_id, folder_of(execution_id, server, data), timeout)
+        folder = folder_of(execution_id, server, data)
+        await finish(door, screen, execution_id, folder, timeout, told_until=told_until)
 
 
 async def events(
@@ -125,7 +134,10 @@ async def events(
     server: Server = None,
     data: Data = None,
 ) -> None:
-    """Print the events of an execution; with --json one object a line."""
+    """Print the events of an execution.
+
+    With --json one object a line.
+    """
     async with reading(server, data) as door:
         cursor: int | None = after
         while cursor is not None:
@@ -138,13 +150,12 @@ async def events(
             cursor = int(page["next_cursor"]) if page["next_cursor"] is not None else None
 
 
-@asynccontextmanager
-async def _steering(execution_id: str, server: str | None, data: Path | None) -> AsyncIterator[Client | LocalNode]:
-    """Open what can change an execution, after a look whether it is there at all."""
-    async with reading(server, data) as looker:
-        await looker.execution(execution_id)
-    async with opened(server, data) as door:
-        yield door
+async def _last_seq(door: Client | Folder, execution_id: str) -> int:
+    """Return the number of the last event, so that only what comes after it is told."""
+    last = 0
+    while items := (await door.event_page(execution_id, last, PAGE_EVENTS))["items"]:
+        last = items[-1]["seq"]
+    return last
 
 
 def _changed(screen: Screen, told: dict[str, Any]) -> None:

@@ -38,7 +38,6 @@ _MENDS: dict[str, str] = {
     "invalid_document": "Mend the document and check it with: stagewright pipelines validate FILE",
     "unknown_pipeline": "List what there is with: stagewright pipelines list",
     "request_conflict": "Use another --request-id for another request, or repeat the first one unchanged",
-    "not_found": "List what there is with: stagewright executions list",
     "stalled": "Try again in a few seconds; `stagewright doctor` checks the database",
     "store_trouble": "Check the disk and the folder's rights, then: stagewright doctor",
     "data_lost": "Check what is missing with: stagewright doctor",
@@ -80,6 +79,8 @@ def lines_of(error: StagewrightError) -> list[str]:
     only = len(error.problems) == 1 and error.problems[0].detail in error.detail
     lines += listed if listed and (only or error.code == "invalid_document") else [f"  {error.detail}", *listed]
     mend = _MENDS.get(error.code)
+    if error.detail.startswith("There is no execution "):
+        mend = "List what there is with: stagewright executions list"
     return [*lines, f"  {mend}"] if mend else lines
 
 

@@ -26,15 +26,16 @@ EXITS = {"completed": OK, "failed": EXECUTION_FAILED, "cancelled": CANCELLED}
 
 
 async def follow(
-    door: Reader, screen: Screen, execution_id: str, *, timeout_s: float | None = None, after: int = 0
+    door: Reader, screen: Screen, execution_id: str, *, timeout_s: float | None = None, told_until: int = 0
 ) -> dict[str, Any]:
     """Show an execution until it has ended and return it as the API shows it.
 
+    Events up to `told_until` are known to the reader: they make up the picture, but no line tells of them.
     Leaves with `Exit` when the time is over or somebody interrupts; the execution itself is left alone.
     """
     shown = await door.execution(execution_id)
     progress = Progress.of(shown)
-    watching = asyncio.ensure_future(_watch(door, screen, progress, after))
+    watching = asyncio.ensure_future(_watch(door, screen, progress, told_until))
     with _interrupts() as interrupted:
         await asyncio.wait({watching, interrupted}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
     if watching.done():
@@ -59,10 +60,12 @@ def leave(door: Reader, screen: Screen, execution_id: str, why: str) -> None:
         screen.warn(f"{why}: the execution goes on at the next start: stagewright up, or {watch}")
 
 
-async def _watch(door: Reader, screen: Screen, progress: Progress, after: int) -> None:
+async def _watch(door: Reader, screen: Screen, progress: Progress, told_until: int) -> None:
     with _picture(screen, progress) as live:
-        async for event in door.watch(progress.execution_id, after):
+        async for event in door.watch(progress.execution_id):
             line = progress.apply(event)
+            if event["seq"] <= told_until:
+                continue
             if screen.is_verbose:
                 screen.say(event_line(event))
             elif live is None and line is not None:
@@ -133,7 +136,7 @@ async def deliver(door: Reader, shown: Mapping[str, Any], folder: Path | None) -
     """Return the deliverables with local paths after writing them into the folder; without one with their addresses."""
     found: list[dict[str, Any]] = []
     taken: set[str] = set()
-    for item in shown["deliverables"]:
+    for item in sorted(shown["deliverables"], key=lambda each: str(each["name"])):
         told = {name: item.get(name) for name in ("name", "media_type", "size_bytes")}
         if folder is not None:
             path = folder / _free_name(str(item["name"]), taken)

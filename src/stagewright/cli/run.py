@@ -46,7 +46,11 @@ async def run(
     server: Server = None,
     data: Data = None,
 ) -> None:
-    """Execute a pipeline: by its file, or by the name under which it is registered."""
+    """Execute a pipeline, by file or by name.
+
+    Over a server where there is one, else in this process on the data folder. Progress goes to stderr; stdout has
+    the paths of the deliverables, or the output where there are none.
+    """
     document = load_file(target).document if is_file(target) else None
     async with opened(server, data) as door:
         schema = await _schema(door, target, document)
@@ -74,10 +78,16 @@ def folder_of(execution_id: str, server: str | None, data: Path | None) -> Path 
 
 
 async def finish(
-    door: Reader, screen: Screen, execution_id: str, folder: Path | None, timeout_s: float | None
+    door: Reader,
+    screen: Screen,
+    execution_id: str,
+    folder: Path | None,
+    timeout_s: float | None,
+    *,
+    told_until: int = 0,
 ) -> NoReturn:
     """Follow an execution to its end, show its result, and exit as it went."""
-    shown = await follow(door, screen, execution_id, timeout_s=timeout_s)
+    shown = await follow(door, screen, execution_id, timeout_s=timeout_s, told_until=told_until)
     found = await deliver(door, shown, folder) if shown["status"] == "completed" else []
     show(screen, shown, found)
     raise typer.Exit(EXITS.get(shown["status"], 1))

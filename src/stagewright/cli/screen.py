@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import json
 import os
@@ -137,6 +136,8 @@ def perform(screen: Screen, function: Callable[..., Any], values: dict[str, Any]
     """Call a command's function and turn what it raises into an exit."""
     try:
         if inspect.iscoroutinefunction(function):
+            import asyncio
+
             asyncio.run(function(screen, **values))
         else:
             function(screen, **values)
