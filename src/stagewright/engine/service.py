@@ -15,7 +15,7 @@ from stagewright.definitions.registry import Registry
 from stagewright.engine.bind import Bound
 from stagewright.engine.core import Engine
 from stagewright.engine.recover import Recovery
-from stagewright.engine.submit import Submission, Submitted, Submitter
+from stagewright.engine.submit import Pending, Submission, Submitted, Submitter
 from stagewright.engine.views import Views
 from stagewright.model.errors import Malformed, NotFound, Refusal, WrongState
 from stagewright.model.execution import FINAL_STATUSES
@@ -29,6 +29,9 @@ STREAM_EVENTS_MAX = 10_000
 CATCH_UP_EVENTS = 500
 
 SAID_STEPS_MAX = 5
+
+BATCH_TURN = 50
+"""Submissions of a batch that are begun before the loop is given to others."""
 
 
 class Service:
@@ -49,11 +52,7 @@ class Service:
         final: asyncio.Future[str] | None = None,
     ) -> Submitted:
         """Accept an execution; returns after it is durable. The same key or request id gives the first one."""
-        submission = await self._submission(body)
-        if idempotency_key is not None or body.request_id is not None:
-            submission.idempotency_key = idempotency_key
-            submission.fingerprint = _fingerprint(body)
-        return await self._submitter.submit(submission, final)
+        return await self._submitter.submit(await self._keyed(body, idempotency_key), final)
 
     async def execute_all(
         self, bodies: Sequence[ExecuteBody | Refusal], *, idempotency_key: str | None = None
@@ -63,13 +62,28 @@ class Service:
         With a key each has its own, made of the key and its place, so that a repeated call finds them all.
         """
 
-        async def one(place: int, body: ExecuteBody | Refusal) -> Submitted:
-            if isinstance(body, Refusal):
-                raise body
+        pending: list[Pending | BaseException] = []
+        for place, body in enumerate(bodies):
             key = None if idempotency_key is None else f"{idempotency_key}#{place}"
-            return await self.execute(body, idempotency_key=key)
+            try:
+                pending.append(await self._begin(body, key))
+            except Exception as error:
+                pending.append(error)
+            if place % BATCH_TURN == BATCH_TURN - 1:
+                await asyncio.sleep(0)  # others want the loop too
+        return [await _outcome(each) for each in pending]
 
-        return await asyncio.gather(*map(one, range(len(bodies)), bodies), return_exceptions=True)
+    async def _begin(self, body: ExecuteBody | Refusal, idempotency_key: str | None) -> Pending:
+        if isinstance(body, Refusal):
+            raise body
+        return await self._submitter.begin(await self._keyed(body, idempotency_key))
+
+    async def _keyed(self, body: ExecuteBody, idempotency_key: str | None) -> Submission:
+        submission = await self._submission(body)
+        if idempotency_key is not None or body.request_id is not None:
+            submission.idempotency_key = idempotency_key
+            submission.fingerprint = _fingerprint(body)
+        return submission
 
     async def _submission(self, body: ExecuteBody) -> Submission:
         project = body.project_id or "default"
@@ -208,6 +222,15 @@ class Service:
         """Register a pipeline whose workers are there; returns it with its version and whether that is new."""
         self.engine.binder.check_workers(pipeline)
         return await self.registry.register(pipeline, project)
+
+
+async def _outcome(pending: Pending | BaseException) -> Submitted | BaseException:
+    if isinstance(pending, BaseException):
+        return pending
+    try:
+        return await pending.answer()
+    except Exception as error:
+        return error
 
 
 def _fingerprint(body: ExecuteBody) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from stagewright.engine.actor import Actor, Unsaved
 from stagewright.engine.bind import Bound
@@ -43,6 +43,22 @@ class Submitted:
     is_new: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A submission in the journal's hands; `answer` waits for its commit."""
+
+    submission: Submission
+    execution_id: str
+    outcome: asyncio.Future[Any]
+
+    async def answer(self) -> Submitted:
+        """Return the accepted execution, or the one that had the key before; its refusals are raised."""
+        outcome = await self.outcome
+        if isinstance(outcome, Winner):
+            return _answer_loser(self.submission, outcome)
+        return Submitted(self.execution_id, True)
+
+
 class Submitter:
     """Takes submissions into shards of this node in turn."""
 
@@ -52,6 +68,10 @@ class Submitter:
 
     async def submit(self, submission: Submission, final: asyncio.Future[str] | None = None) -> Submitted:
         """Make an execution durable and start it. `RequestConflict`, `KeyReused` if its key has another body."""
+        return await (await self.begin(submission, final)).answer()
+
+    async def begin(self, submission: Submission, final: asyncio.Future[str] | None = None) -> Pending:
+        """Hand an execution to the engine and do not wait for its commit: many share one flush and need no task."""
         engine = self._engine
         parameters, content = await self._place(submission.parameters)
         actor = Actor(self._new_state(submission, parameters), submission.bound, is_new=True)
@@ -61,17 +81,10 @@ class Submitter:
             if content is not None:
                 assert isinstance(parameters, DataRef)
                 actor.unsaved.contents.append((parameters.storage_key, content))
-        answer = engine.admit(actor, Start())
+        outcome = engine.admit(actor, Start())
         if final is not None:
             engine.tell_final(actor.state.id, final)
-        outcome = await answer
-        if isinstance(outcome, Winner):
-            return _answer_loser(submission, outcome)
-        return Submitted(actor.state.id, True)
-
-    async def submit_all(self, submissions: Sequence[Submission]) -> list[Submitted | BaseException]:
-        """Submit many at once; one answer or error for each, in order. They share flushes."""
-        return await asyncio.gather(*(self.submit(one) for one in submissions), return_exceptions=True)
+        return Pending(submission, actor.state.id, outcome)
 
     def _new_state(self, submission: Submission, parameters: bytes | DataRef) -> Execution:
         self._shard = (self._shard + 1) % SHARDS
