@@ -118,7 +118,7 @@ class Clients:
     async def _cancel(self, wish: Intervention, execution_id: str) -> None:
         await asyncio.sleep(max(0.0, wish.at_s - (self._node.loop.time() - self._began_at)))
         try:
-            changed = await self._node.engine.ask(execution_id, Cancel("a simulated client"))
+            changed = await self._node.recovery.ask(execution_id, Cancel("a simulated client"))
         except NotFound:
             changed = False
         except StoreTrouble as error:
@@ -153,8 +153,34 @@ class Clients:
             await asyncio.sleep(LOOK_S)
 
     async def _watch(self, wish: Intervention, execution_id: str) -> None:
-        """Follow the events from the last one seen: subscribe first, then read what is there, then go on live."""
+        """Follow the events to the end, from the last one seen; some by the product's own streams."""
         await asyncio.sleep(max(0.0, wish.at_s - (self._node.loop.time() - self._began_at)))
+        follow = self._follow_stream if wish.order % 2 else self._follow_feed
+        while True:
+            await follow(wish, execution_id)
+            last = self._disk.sql("SELECT max(last_seq) FROM event_pages WHERE execution_id = ?", execution_id)[0][0]
+            if not await self._is_over(execution_id):
+                continue  # somebody has opened a new round meanwhile
+            if wish.resume_after != last:
+                self._history.violation(f"a watcher of {execution_id} saw {wish.resume_after} events of {last}")
+            return
+
+    async def _follow_stream(self, wish: Intervention, execution_id: str) -> None:
+        """Watch as the server does, and resume by number whenever the connection is cut, which is often."""
+        while True:
+            stream = self._node.service.watch(execution_id, wish.resume_after)
+            was_over = await self._is_over(execution_id)
+            try:
+                async with asyncio.timeout(2 * LOOK_S):
+                    async for events in stream:
+                        self._see_numbers(wish, execution_id, [event["seq"] for event in events])
+                return
+            except TimeoutError:
+                if was_over:
+                    return  # paused: its stream stays open
+
+    async def _follow_feed(self, wish: Intervention, execution_id: str) -> None:
+        """Subscribe first, then read what is there, then go on live."""
         live: asyncio.Queue[list[dict[str, Any]]] = asyncio.Queue()
         stop = self._node.engine.feed.watch(execution_id, lambda _, events: live.put_nowait(events))
         try:
@@ -178,13 +204,14 @@ class Clients:
 
     def _see(self, wish: Intervention, execution_id: str, events: list[dict[str, Any]]) -> None:
         fresh = [event for event in events if event["seq"] > wish.resume_after]
-        for event in fresh:
-            if event["seq"] != wish.resume_after + 1:
-                self._history.violation(
-                    f"a watcher of {execution_id} got event {event['seq']} after {wish.resume_after}"
-                )
-            wish.resume_after = event["seq"]
+        self._see_numbers(wish, execution_id, [event["seq"] for event in fresh])
         self._history.tell(execution_id, orjson.loads(orjson.dumps(fresh)))
+
+    def _see_numbers(self, wish: Intervention, execution_id: str, numbers: list[int]) -> None:
+        for number in numbers:
+            if number != wish.resume_after + 1:
+                self._history.violation(f"a watcher of {execution_id} got event {number} after {wish.resume_after}")
+            wish.resume_after = number
 
 
 __all__ = ["Clients", "StagewrightError"]

@@ -22,6 +22,7 @@ class FaultPlan:
     slow_rate: float = 0.0
     worker_fault_rate: float = 0.0  # of attempts that end in some way other than with one result
     poison: bool = False  # some outputs are refused by the database
+    outage_us: tuple[int, int] = (0, 0)  # from and to, of a run: no write succeeds and no question is answered
     heals_after_us: int = 20_000_000  # of a run; nothing goes wrong later
 
     @staticmethod
@@ -34,4 +35,6 @@ class FaultPlan:
             plan.deaf_rate = chance.choice([0.0, 0.3])
             plan.slow_rate = chance.choice([0.0, 0.05])
         plan.poison = seed % 5 == 0
+        if seed % 10 == 4:
+            plan.outage_us = (1_500_000, chance.choice([4_000_000, 13_000_000]))  # the longer one ends the process
         return plan

@@ -39,6 +39,7 @@ class SimDisk:
         self.plan = plan
         self.chance = random.Random(f"store/{seed}")
         self.heals_at_us = start_us + plan.heals_after_us
+        self.outage = range(start_us + plan.outage_us[0], start_us + plan.outage_us[1])
         self.writes = 0
         self.troubles = 0
         self.zombie: Callable[[], object] | None = None
@@ -81,7 +82,7 @@ class SimStore:
         identity, database, now_us = self._identity, self.disk.database, self._loop.now_us
         trouble = self._draw()
         await self._turn_of_writer(SLOW_US if trouble == "slow" else LATENCY_US)
-        if trouble == "not_committed":
+        if trouble == "not_committed" or self._loop.now_us in self.disk.outage:
             raise StoreTrouble("simulated: the database did not answer")
         answer = self._commit(lambda: database.flush(identity, batch, now_us))
         if self._loop.crashed:
@@ -93,7 +94,8 @@ class SimStore:
     async def flushed(self) -> int:
         """See the port."""
         await self._turn_of_writer(LATENCY_US)
-        if self._is_ill() and self.disk.chance.random() < self.disk.plan.deaf_rate:
+        deaf = self._is_ill() and self.disk.chance.random() < self.disk.plan.deaf_rate
+        if deaf or self._loop.now_us in self.disk.outage:
             raise StoreTrouble("simulated: the database did not answer the question either")
         rows = self.disk.database.run("node_flushed", (self._identity.node, self._identity.incarnation))
         return int(rows[0][0]) if rows else 0

@@ -13,13 +13,16 @@ import orjson
 
 from stagewright.channels.probe import ProbeChannel
 from stagewright.definitions import load_value
+from stagewright.definitions.registry import Registry
 from stagewright.engine.bind import Binder
 from stagewright.engine.core import Engine
 from stagewright.engine.dispatch import Dispatcher
 from stagewright.engine.recover import Recovery
 from stagewright.engine.resolve import load_bytes
+from stagewright.engine.service import Service
 from stagewright.engine.settings import EngineSettings
 from stagewright.engine.submit import Submitter
+from stagewright.engine.views import Views
 from stagewright.model.data import DataRef
 from stagewright.model.errors import StagewrightError
 from stagewright.model.ids import IdSource
@@ -56,6 +59,7 @@ class Node:
     engine: Engine
     recovery: Recovery
     submitter: Submitter
+    service: Service
     dispatcher: Dispatcher
     workers: SimWorkers
     pipelines: dict[str, Pipeline]
@@ -159,7 +163,9 @@ class World:
             dispatcher=dispatcher, settings=settings, on_fatal=print,
         )  # fmt: skip
         pipelines = {name: _loaded(document) for name, document in work.documents.items()}
-        return Node(loop, engine, Recovery(engine), Submitter(engine), dispatcher, workers, pipelines, binder)
+        recovery, registry = Recovery(engine), Registry(store, clock)
+        service = Service(engine, registry, recovery, Views(store, self.objects, binder))
+        return Node(loop, engine, recovery, Submitter(engine), service, dispatcher, workers, pipelines, binder)
 
     async def _register(self, node: Node) -> None:
         now, statements = node.loop.now_us, []
