@@ -37,7 +37,7 @@ def main() -> None:
         report = Report(
             measured, {one.name: one.about for one in ready}, absent, options.rounds, datetime.now(UTC).date(),
             file_system_of(home), measure_sync_ms(home), _profile(home, options.quick), options.quick,
-            [argument for argument in sys.argv[1:] if not argument.startswith("--output")],
+            _arguments(options),
         )  # fmt: skip
     options.output.write_text(shape_report(report), encoding="utf-8")
     print(shape_comparison(measured))
@@ -56,6 +56,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it works, not how fast")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="where the results are written")
     return parser.parse_args()
+
+
+def _arguments(options: argparse.Namespace) -> list[str]:
+    """Return what somebody else has to write to measure the same."""
+    only = ["--only", *options.only] if options.only else []
+    flags = [f"--{name}" for name in ("growth", "quick") if getattr(options, name)]
+    return ["--rounds", str(options.rounds), *only, *flags]
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -113,7 +114,8 @@ def _install(command: list[str]) -> None:
         raise Absent(f"`{Path(command[0]).name}` failed: {error}") from error
     if result.returncode:
         lines = (result.stderr or result.stdout).strip().splitlines()
-        raise Absent(f"`{Path(command[0]).name}` could not install it: {lines[-1] if lines else 'it does not say why'}")
+        said = _without_paths(lines[-1]) if lines else "it does not say why"
+        raise Absent(f"`{Path(command[0]).name}` could not install it: {said}")
 
 
 def _output(command: list[str], timeout_s: float) -> str:
@@ -124,8 +126,15 @@ def _output(command: list[str], timeout_s: float) -> str:
     except subprocess.TimeoutExpired as error:
         raise Absent(f"it was not done within {timeout_s:g} s") from error
     if result.returncode or not result.stdout.strip():
-        raise Absent(f"it ended with {result.returncode}: {result.stderr.strip()[-1_000:]}")
+        sys.stderr.write(result.stderr)
+        lines = result.stderr.strip().splitlines() or ["without a word"]
+        raise Absent(f"it ended with {result.returncode}: {_without_paths(lines[-1])}")
     return result.stdout
+
+
+def _without_paths(text: str) -> str:
+    """What is told goes into a file that is shared: where somebody's folders lie is nobody's business."""
+    return re.sub(r"(?<![\w.])/[^\s'\"]*/", "", text)[:500]
 
 
 RESTATE_SERVER = "@restatedev/restate-server@1.7.12"

@@ -116,8 +116,6 @@ def _describe(place: Place) -> str:
 
 
 def _answer(figures: list[Figure], place: Place, quick: bool, profiles: dict[str, Profile]) -> dict[str, Any]:
-    from dataclasses import asdict
-
     from stagewright.cli.bench_profile import shape_profile
 
     return {
@@ -126,6 +124,6 @@ def _answer(figures: list[Figure], place: Place, quick: bool, profiles: dict[str
         "is_durable": place.is_durable,
         "sync_ms": place.sync_ms,
         "is_quick": quick,
-        "profiles": {name: asdict(one) for name, one in profiles.items()},
+        "profiles": {name: one.as_json() for name, one in profiles.items()},
         "profile_texts": {name: shape_profile(name, one) for name, one in profiles.items()},
     }

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, cycle
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,12 @@ except ImportError:  # there is none for Windows
 
 IN_FLIGHT = 1_000
 SUBMITTERS = 32
-LOAD_BURN_S = 0.0001
-"""What the saturated loop does beside the engine: so long of Python in each of its turns, and it never rests."""
+LOAD_BURNS_S = (0.00002, 0.0005, 0.00005, 0.001, 0.0001, 0.0002)
+"""What the saturated loop does beside the engine: so long of Python in each of its turns, in turn; it never rests.
+
+Turns shorter than the interval at which threads change are the hard ones: the loop gives up the interpreter lock in
+each and takes it again at once, so that a thread that waits for it never sees its own wait end.
+"""
 
 WHY_NO_LARGE_FAN = "a document has at most 20,000 stages: so wide a fan is a map over items, not written out"
 
@@ -246,11 +250,12 @@ async def _timed(awaitable: Awaitable[Any]) -> float:
 def _saturate() -> Callable[[], None]:
     """Keep the loop busy between all that it does, so that it never gives up the interpreter lock to wait."""
     loop = asyncio.get_running_loop()
+    burns = cycle(LOAD_BURNS_S)
     handle: asyncio.Handle
 
     def burn() -> None:
         nonlocal handle
-        until = time.perf_counter() + LOAD_BURN_S
+        until = time.perf_counter() + next(burns)
         while time.perf_counter() < until:
             pass
         handle = loop.call_soon(burn)

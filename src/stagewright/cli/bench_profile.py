@@ -13,9 +13,11 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
+from typing import Any
 
 INTERVAL_S = 0.002
 LINES_TOLD = 15
+COUNTS_TOLD = 100
 PACKAGE = str(Path(__file__).resolve().parents[1])
 
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -52,6 +54,10 @@ class Profile:
     seconds: float
     threads: dict[str, ThreadProfile]
 
+    def as_json(self) -> dict[str, Any]:
+        """Shape it for machines; counts, the largest first."""
+        return {"seconds": self.seconds, "threads": {name: one.as_json() for name, one in self.threads.items()}}
+
 
 @dataclass(frozen=True, slots=True)
 class ThreadProfile:
@@ -62,6 +68,12 @@ class ThreadProfile:
     groups: Counter[str]
     functions: Counter[str]  # `engine/core.py:_turn`
     lines: Counter[str]  # `engine/core.py:181`, of the product's innermost frame
+
+    def as_json(self) -> dict[str, Any]:
+        """Shape it for machines."""
+        counts = {"groups": self.groups, "functions": self.functions, "lines": self.lines}
+        told = {name: dict(counter.most_common(COUNTS_TOLD)) for name, counter in counts.items()}
+        return {"samples": self.samples, "cores": self.cores, **told}
 
 
 class Sampler:

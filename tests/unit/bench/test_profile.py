@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections import Counter
@@ -52,6 +53,9 @@ def test_a_thread_that_encodes_all_the_time_is_seen_encoding() -> None:
     seen = profile.threads["encoder"]
     assert seen.groups["encode"] > seen.samples / 2
     assert any(line.startswith("store/database.py:") for line in seen.lines)
+    # and the whole can be told to machines
+    told = json.loads(json.dumps(profile.as_json()))
+    assert told["threads"]["encoder"]["groups"]["encode"] == seen.groups["encode"]
 
 
 def test_a_profile_as_text_has_groups_and_lines_with_shares() -> None:
