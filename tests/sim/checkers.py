@@ -97,6 +97,8 @@ def _codes_of(world: World, pipeline: str, execution_id: str) -> set[str]:
         codes.add("too_large")
     if world.plan.poison and b"poison" in orjson.dumps(document):
         codes.add("internal_error")
+    if b'["bug"]' in orjson.dumps(document):
+        codes.add("internal_error")
     if len(world.plan.crashes) > 3:
         codes.add("internal_error")  # parked after crashes during its load
     for stage in document["stages"]:
