@@ -48,7 +48,7 @@ class Runtime:
         self.settings = settings
         self.clock, self.chance = SystemClock(), SystemChance()
         self.ids = IdSource(self.clock.now_us, self.chance.bits)
-        self.lock = FolderLock(settings.data)
+        self.lock = FolderLock(settings.data, settings.database_path)
         self.store = SqliteStore(settings.database_path, self.clock)
         self.objects = FileObjects(settings.objects_path)
         self.dispatcher = Dispatcher(self._channels())

@@ -90,7 +90,7 @@ class Views:
             "completed_at": time_text(row[17]),
             "waiting": waiting_of(status, stages),
             "stages": stages,
-            "deliverables": await self._deliverables(row[0]) if plan.deliverable is not None else [],
+            "deliverables": await self._deliverables(row[0], plan, steps),
         }
 
     async def executions(self, wanted: ListFilter) -> dict[str, Any]:
@@ -140,8 +140,9 @@ class Views:
 
     async def deliverables(self, execution_id: str) -> list[dict[str, Any]]:
         """Return the artifacts that answer the request."""
-        await self._row(execution_id)
-        return await self._deliverables(execution_id)
+        row = await self._row(execution_id)
+        plan = (await self._bound(row[6])).plan
+        return await self._deliverables(execution_id, plan, steps_by_name(orjson.loads(row[19])))
 
     async def artifact(self, artifact_id: str) -> tuple[dict[str, Any], DataRef]:
         """Return an artifact and where its bytes are."""
@@ -233,12 +234,17 @@ class Views:
             bound = self._binder.bind_document(orjson.loads(rows[0][0]))
         return bound
 
-    async def _deliverables(self, execution_id: str) -> list[dict[str, Any]]:
+    async def _deliverables(
+        self, execution_id: str, plan: Plan, steps: dict[str, dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Return the artifacts of the deliverable stage as it completed last: a new round replaces them."""
+        step = steps.get(plan.deliverable or "")
+        if step is None or step["status"] != "completed":
+            return []
         rows = await self._store.read("artifacts_of", execution_id, "", ARTIFACTS_MAX)
-        items = [artifact_item(row) for row in rows if row[10]]
-        return [
-            {name: item[name] for name in ("artifact_id", "name", "media_type", "size_bytes", "url")} for item in items
-        ]
+        items = [artifact_item(row) for row in rows if row[2] == step["step"] and row[3] == step["attempt"]]
+        names = ("artifact_id", "stage_id", "name", "media_type", "size_bytes", "url")
+        return [{name: item[name] for name in names} for item in items]
 
     async def _output(self, plan: Plan, status: str, steps: dict[str, dict[str, Any]]) -> Any:
         if status != "completed":
