@@ -46,6 +46,7 @@ class Report:
     file_system: str
     sync_ms: float
     profile: str
+    load: float  # programs that wanted a core in the minute before; above 0 others were measured too
     is_quick: bool = False
     arguments: Sequence[str] = field(default_factory=tuple)
 
@@ -156,7 +157,8 @@ def _machine(report: Report) -> str:
     return (
         f"{processor()}, {os.cpu_count()} cores, {memory_gb():.0f} GB; {platform.system()} {platform.release()}; "
         f"Python {platform.python_version()}, SQLite {apsw.sqlite_lib_version()}, {packages}. Databases on "
-        f"{report.file_system}, where writing 4 KiB with a sync takes {report.sync_ms:.2f} ms; synchronous = FULL."
+        f"{report.file_system}, where writing 4 KiB with a sync takes {report.sync_ms:.2f} ms; synchronous = FULL. "
+        f"Before the bench began, {report.load:.1f} other programs wanted a core."
     )
 
 

@@ -31,6 +31,7 @@ def report(absent: dict[str, str] | None = None, *, is_quick: bool = False) -> s
             "ext4",
             0.12,
             "Profile of chains",
+            0.4,
             is_quick,
             ["--rounds", "3"],
         )
@@ -77,6 +78,7 @@ def test_the_file_says_when_how_and_with_what_but_not_where() -> None:
     assert "2026-01-02, medians of 3 rounds" in text
     assert "python -m bench.run --rounds 3" in text
     assert re.search(r"Python 3\.\d+\.\d+, SQLite 3\.", text) and "ext4" in text
+    assert "0.4 other programs wanted a core" in text
     assert "Profile of chains" in text
     for folder in (Path.cwd(), Path.home()):
         assert str(folder) not in text
