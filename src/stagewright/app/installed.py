@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from stagewright.app.child import COMMAND
@@ -26,6 +27,9 @@ DESCRIBE_TIMEOUT_S = 30.0
 def worker_sources(settings: Settings) -> list[WorkerSource]:
     """Return where local workers come from: shipped, named in the settings, installed; in this order."""
     named = [WorkerSource(module) for module in settings.workers.modules]
+    folder = str(settings.workers.folder.absolute())
+    if named and folder not in sys.path:
+        sys.path.append(folder)  # child processes take the path over; last, so that it shadows nothing
     return [CONTENT, *named, *installed_sources((CONTENT, *named))]
 
 

@@ -27,6 +27,7 @@ class WorkerSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     modules: tuple[str, ...] = ()  # each has a function `workers()` that returns a list of `sdk.Worker`
+    folder: Path = Path()  # where such modules are looked for after everything that is installed
     local: ProcessSettings = Field(default_factory=ProcessSettings)
 
 
@@ -41,7 +42,6 @@ class Settings(BaseModel):
     database: str | None = None  # sqlite:///PATH; None: DATA/stagewright.db
     objects: str | None = None  # file:///PATH; None: DATA/objects
     bus: str = "local"
-    project: str = "default"
     workers: WorkerSettings = Field(default_factory=WorkerSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
 

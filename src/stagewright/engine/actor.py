@@ -46,7 +46,7 @@ class Actor:
     is_listed: bool = False  # the journal knows that it has unsaved work
     flushing: int = 0  # parts of it that were taken for a flush and are not finished
     inputs: dict[str, Any] = field(default_factory=dict)  # resolved, of steps that are about to start
-    loaded: dict[str, Any] = field(default_factory=dict)  # values that expressions looked into, by storage key
+    loaded: dict[str, dict[str, Any]] = field(default_factory=dict)  # by step: values to look into, by storage key
     progressed_at: dict[str, int] = field(default_factory=dict)  # last durable progress event, by step
 
     def note(self, decision: Decision) -> Unsaved:

@@ -68,6 +68,11 @@ class Binder:
             there = ", ".join(sorted(self._names())[:20])
             detail = f"No worker named '{stage.worker}' is registered (stage '{stage.id}'). There are: {there}"
             return Problem(detail, f"#/stages/{index}/worker")
+        if stage.worker_version is not None and stage.worker_version != facts.version:
+            detail = f"Worker '{stage.worker}' has version {facts.version}; stage '{stage.id}' asks for "
+            return Problem(
+                f"{detail}{stage.worker_version}: install that version or change the stage", f"#/stages/{index}/version"
+            )
         if stage.action is not None and stage.action not in facts.actions:
             there = ", ".join(facts.actions)
             detail = f"Worker '{stage.worker}' has no action '{stage.action}' (stage '{stage.id}'). It has: {there}"

@@ -11,10 +11,12 @@ from stagewright.engine.dispatch import Dispatcher
 from stagewright.engine.resolve import Unresolvable, failure_of, load_value, render_inputs
 from stagewright.engine.settings import EngineSettings
 from stagewright.model.data import DataRef
-from stagewright.model.errors import TooLarge, Trouble
+from stagewright.model.errors import StoreTrouble, TooLarge, Trouble
 from stagewright.model.message import Granted, Message, Queued, Unresolved
 from stagewright.ports.objects import ObjectStore
 from stagewright.ports.store import Store
+
+LOAD_PAUSE_S = 0.5  # between two tries to load a value
 
 
 class Owner(Protocol):
@@ -84,11 +86,11 @@ class Preparer:
     async def _load(
         self, actor: Actor, step: str, references: tuple[DataRef, ...], settled: asyncio.Future[Any]
     ) -> None:
-        bound = self._settings.reference_bytes_max
         try:
             await settled
             for ref in references:
-                actor.loaded[ref.storage_key] = await load_value(self._store, self._objects, ref, bytes_max=bound)
+                value = await self._load_patiently(ref)
+                actor.loaded.setdefault(step, {})[ref.storage_key] = value
         except (Trouble, TooLarge) as error:
             self._owner.turn(actor, Unresolved(step, failure_of(step, error)))
         except Exception as error:
@@ -97,3 +99,15 @@ class Preparer:
             if actor.is_active and step in actor.state.open and actor.state.open[step].status == "ready":
                 self.prepare(actor, step)
         self._owner.schedule()
+
+    async def _load_patiently(self, ref: DataRef) -> Any:
+        """Load a value; a database that does not answer is asked again, as often as the setting says."""
+        bound, left = self._settings.reference_bytes_max, self._settings.load_tries_max
+        while True:
+            try:
+                return await load_value(self._store, self._objects, ref, bytes_max=bound)
+            except StoreTrouble:
+                left -= 1
+                if not left:
+                    raise
+                await asyncio.sleep(LOAD_PAUSE_S)

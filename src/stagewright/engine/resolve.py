@@ -29,7 +29,9 @@ def render_inputs(actor: Actor, step: str) -> Any:
     if template.is_constant:
         return template.render({})
     try:
-        return template.render(_scope(actor, template))
+        inputs = template.render(_scope(actor, template, actor.loaded.get(step, {})))
+        actor.loaded.pop(step, None)
+        return inputs
     except ExpressionError as error:
         text = f"The inputs of stage '{step}' cannot be computed: {error.problem.detail}"
         raise Unresolvable(Failure("expression_failed", text, stage_id=step)) from error
@@ -68,28 +70,28 @@ def _check(ref: DataRef, content: bytes) -> None:
         raise DataLost(f"The value {ref.storage_key} does not have its checksum {ref.checksum}")
 
 
-def _scope(actor: Actor, template: Template) -> dict[str, Any]:
+def _scope(actor: Actor, template: Template, loaded: dict[str, Any]) -> dict[str, Any]:
     state = actor.state
     scope: dict[str, Any] = {"execution": _execution_scope(state)}
     stages: dict[str, Any] = {}
     for reference in template.references:
         if reference.root == "parameters" and "parameters" not in scope:
-            scope["parameters"] = _value(actor, state.parameters)
+            scope["parameters"] = _value(loaded, state.parameters)
             if isinstance(scope["parameters"], DataRef):
                 raise NeedsData((scope["parameters"],))
         elif reference.root == "stages" and reference.stage is not None and reference.stage not in stages:
-            stages[reference.stage] = _stage_scope(actor, state, reference.stage)
+            stages[reference.stage] = _stage_scope(loaded, state, reference.stage)
     scope["stages"] = stages
     return scope
 
 
-def _stage_scope(actor: Actor, state: Execution, stage: str) -> dict[str, Any]:
+def _stage_scope(loaded: dict[str, Any], state: Execution, stage: str) -> dict[str, Any]:
     step = state.steps.get(stage)
     if step is None:
         return {"status": "pending", "summary": {}}
     scope: dict[str, Any] = {"status": step.status, "summary": step.summary or {}}
     if step.output is not None:  # else an expression that asks for it is told the status
-        scope["output"] = _value(actor, step.output)
+        scope["output"] = _value(loaded, step.output)
     return scope
 
 
@@ -107,7 +109,7 @@ def _execution_scope(state: Execution) -> dict[str, Any]:
     }
 
 
-def _value(actor: Actor, value: bytes | DataRef | None) -> Any:
+def _value(loaded: dict[str, Any], value: bytes | DataRef | None) -> Any:
     if isinstance(value, DataRef):
-        return actor.loaded.get(value.storage_key, value)
+        return loaded.get(value.storage_key, value)
     return None if value is None else orjson.loads(value)

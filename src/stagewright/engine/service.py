@@ -17,7 +17,7 @@ from stagewright.engine.core import Engine
 from stagewright.engine.recover import Recovery
 from stagewright.engine.submit import Pending, Submission, Submitted, Submitter
 from stagewright.engine.views import Views
-from stagewright.model.errors import Malformed, NotFound, Refusal, WrongState
+from stagewright.model.errors import Invalid, Malformed, NotFound, Problem, Refusal, WrongState
 from stagewright.model.execution import FINAL_STATUSES
 from stagewright.model.message import Cancel
 from stagewright.model.pipeline import Pipeline
@@ -86,6 +86,9 @@ class Service:
         return submission
 
     async def _submission(self, body: ExecuteBody) -> Submission:
+        if body.quote_id is not None:
+            detail = f"There is no quote '{body.quote_id}': this release makes none, so leave `quote_id` out"
+            raise Invalid(detail, [Problem(detail, "#/quote_id")])
         project = body.project_id or "default"
         pipeline = await self._pipeline(body, project)
         bound = self.engine.binder.kept(pipeline.digest) or self._bind(pipeline)

@@ -21,6 +21,7 @@ class EngineSettings:
     load_page: int = 500  # executions loaded at once at a start
     load_crashes_max: int = 3  # crashes while loading an execution before it is parked
     reference_bytes_max: int = 1024 * 1024  # what an expression may load to look into
+    load_tries_max: int = 10  # how often a database that does not answer is asked for a value before its step fails
     load_bytes_max: int = 64 * 1024 * 1024  # a value that is loaded for a worker that cannot read references
     progress_interval_us: int = 1_000_000  # between durable progress events of a step
     data_ttl_us: int = 30 * 24 * 3600 * 1_000_000  # outputs and artifacts outside the rows, after their execution

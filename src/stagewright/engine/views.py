@@ -136,7 +136,7 @@ class Views:
     async def artifacts(self, execution_id: str) -> list[dict[str, Any]]:
         """Return what an execution has produced, at most `ARTIFACTS_MAX`."""
         await self._row(execution_id)
-        return [artifact_item(row) for row in await self._store.read("artifacts_of", execution_id, "", ARTIFACTS_MAX)]
+        return [artifact_item(row) for row in await self._artifact_rows(execution_id)]
 
     async def deliverables(self, execution_id: str) -> list[dict[str, Any]]:
         """Return the artifacts that answer the request."""
@@ -234,6 +234,11 @@ class Views:
             bound = self._binder.bind_document(orjson.loads(rows[0][0]))
         return bound
 
+    async def _artifact_rows(self, execution_id: str) -> list[Row]:
+        """Return artifacts in the order in which their steps completed, then by name."""
+        rows = await self._store.read("artifacts_of", execution_id, "", ARTIFACTS_MAX)
+        return sorted(rows, key=lambda row: (row[11], row[4]))
+
     async def _deliverables(
         self, execution_id: str, plan: Plan, steps: dict[str, dict[str, Any]]
     ) -> list[dict[str, Any]]:
@@ -241,7 +246,7 @@ class Views:
         step = steps.get(plan.deliverable or "")
         if step is None or step["status"] != "completed":
             return []
-        rows = await self._store.read("artifacts_of", execution_id, "", ARTIFACTS_MAX)
+        rows = await self._artifact_rows(execution_id)
         items = [artifact_item(row) for row in rows if row[2] == step["step"] and row[3] == step["attempt"]]
         names = ("artifact_id", "stage_id", "name", "media_type", "size_bytes", "url")
         return [{name: item[name] for name in names} for item in items]
