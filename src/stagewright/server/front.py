@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from stagewright.engine.service import Service
+from stagewright.model.errors import Stalled
 from stagewright.ports.clock import Chance
 from stagewright.server.body import Receive, Scope, Send, Vanished, key_of, read_body
 from stagewright.server.hot import HotRoutes
@@ -16,6 +18,11 @@ from stagewright.server.streams import Streams
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 EXECUTIONS, PROGRESS = "/api/executions/", "/progress/"
+SUBMISSIONS = ("/execute", "/execute/batch")
+STOP_RETRY_AFTER_S = 2.0
+_STOPS = (
+    "The server stops, and it is not known whether this was made durable: send it again with the same request id or key"
+)
 _MUTATIONS = ("POST", "PUT", "PATCH", "DELETE")
 
 
@@ -53,6 +60,10 @@ class Front:
             return
         except _Broken:
             raise  # the answer has begun: only a closed connection tells that it is not whole
+        except asyncio.CancelledError:
+            if path not in SUBMISSIONS or not self.streams.is_closing:
+                raise
+            await self._refuse(Stalled(_STOPS, retry_after_s=STOP_RETRY_AFTER_S), scope, send)
         except Exception as error:
             await self._refuse(error, scope, send)
 

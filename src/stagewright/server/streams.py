@@ -41,6 +41,11 @@ class Streams:
         """How many streams there are."""
         return self._open
 
+    @property
+    def is_closing(self) -> bool:
+        """True once the server stops."""
+        return self._closing.is_set()
+
     def close(self) -> None:
         """End all streams soon, and refuse new ones."""
         self._closing.set()
