@@ -14,6 +14,7 @@ from stagewright.app.memory import Collector
 from stagewright.app.settings import Settings
 from stagewright.channels.probe import ProbeChannel
 from stagewright.channels.process import ProcessChannel
+from stagewright.definitions.aliases import Aliases
 from stagewright.definitions.registry import Registry
 from stagewright.engine.bind import Binder
 from stagewright.engine.core import Engine
@@ -51,14 +52,15 @@ class Runtime:
         self.lock = FolderLock(settings.data, settings.database_path)
         self.store = SqliteStore(settings.database_path, self.clock)
         self.objects = FileObjects(settings.objects_path)
-        self.dispatcher = Dispatcher(self._channels())
+        self.aliases = Aliases(settings.aliases)
+        self.dispatcher = Dispatcher(self._channels(), self.aliases)
         binder = Binder(self.dispatcher.facts, self.dispatcher.names)
         self.engine = Engine(
             store=self.store, objects=self.objects, clock=self.clock, ids=self.ids, binder=binder,
             dispatcher=self.dispatcher, settings=settings.engine, on_fatal=on_fatal,
         )  # fmt: skip
         self.recovery = Recovery(self.engine)
-        self.registry = Registry(self.store, self.clock)
+        self.registry = Registry(self.store, self.clock, self.aliases)
         self.retention = Retention(self.store, self.objects, self.clock, settings.engine)
         self.service = Service(self.engine, self.registry, self.recovery, Views(self.store, self.objects, binder))
         self.collector = Collector(lambda: self.engine.decisions)

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from stagewright.definitions.aliases import Aliases
 from stagewright.definitions.load import load_value
 from stagewright.model.errors import UnknownPipeline
 from stagewright.model.pipeline import Pipeline
@@ -16,18 +17,20 @@ from stagewright.ports.store import Row, Store
 
 KEPT_MAX = 1_000
 NAMES_SAID_MAX = 20
+DEFAULT_PROJECT = "default"
 
 
 class Registry:
     """Pipelines of one database. Reads of a name seen before cost no database call."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, aliases: Aliases | None = None) -> None:
         self._store = store
+        self._aliases = aliases or Aliases()
         self._clock = clock
         self._kept: OrderedDict[tuple[str, str, int | None], Pipeline] = OrderedDict()
         self._snapshots: set[str] = set()
 
-    async def register(self, pipeline: Pipeline, project: str = "default") -> tuple[Pipeline, bool]:
+    async def register(self, pipeline: Pipeline, project: str = DEFAULT_PROJECT) -> tuple[Pipeline, bool]:
         """Make a changed pipeline the next version; returns it with its version and whether it is new."""
         now = self._clock.now_us()
         document = orjson.dumps(pipeline.document).decode()
@@ -40,8 +43,24 @@ class Registry:
         self._kept.pop((project, pipeline.name, None), None)
         return await self.get(pipeline.name, project=project), bool(rows[1])
 
-    async def get(self, name: str, version: int | None = None, project: str = "default") -> Pipeline:
-        """Return a pipeline, its latest version unless one is named; `UnknownPipeline` says what there is."""
+    async def get(self, name: str, version: int | None = None, project: str = DEFAULT_PROJECT) -> Pipeline:
+        """Return a pipeline, its latest version unless one is named; `UnknownPipeline` says what there is.
+
+        What a project has not is looked for among those of the default project, and by the aliases of the name.
+        """
+        projects = (project,) if project == DEFAULT_PROJECT else (project, DEFAULT_PROJECT)
+        for each in projects:
+            found = await self._find(name, version, each)
+            if found is not None:
+                return found
+        for meant in self._aliases.of(name):
+            for each in projects:
+                found = await self._find(meant, version, each)
+                if found is not None:
+                    return found
+        raise UnknownPipeline(await self._what_there_is(name, version, project))
+
+    async def _find(self, name: str, version: int | None, project: str) -> Pipeline | None:
         key = (project, name, version)
         kept = self._kept.get(key)
         if kept is not None:
@@ -51,24 +70,27 @@ class Registry:
         else:
             rows = await self._store.read("pipeline_version", project, name, version)
         if not rows:
-            raise UnknownPipeline(await self._what_there_is(name, version, project))
+            return None
         pipeline = replace(load_value(orjson.loads(rows[0][5])), version=rows[0][1])
         self._kept[key] = pipeline
         if len(self._kept) > KEPT_MAX:
             self._kept.popitem(last=False)
         return pipeline
 
-    async def page(self, after: str, limit: int, project: str = "default") -> list[dict[str, Any]]:
+    async def page(self, after: str, limit: int, project: str = DEFAULT_PROJECT) -> list[dict[str, Any]]:
         """Return pipelines by name, the latest version of each."""
         return [_shape(row) for row in await self._store.read("pipelines", project, after, limit)]
 
-    async def describe(self, name: str, version: int | None = None, project: str = "default") -> dict[str, Any]:
+    async def describe(self, name: str, version: int | None = None, project: str = DEFAULT_PROJECT) -> dict[str, Any]:
         """Return a pipeline with its document, for the API."""
         pipeline = await self.get(name, version, project)
-        rows = await self._store.read("pipeline_version", project, name, pipeline.version)
+        for each in (project, DEFAULT_PROJECT):
+            rows = await self._store.read("pipeline_version", each, pipeline.name, pipeline.version)
+            if rows and rows[0][2] == pipeline.digest:
+                break
         return _shape(rows[0]) | {"document": dict(pipeline.document)}
 
-    async def delete(self, name: str, project: str = "default") -> None:
+    async def delete(self, name: str, project: str = DEFAULT_PROJECT) -> None:
         """Take a pipeline out of use; executions keep their snapshots."""
         rows = await self._store.write([("delete_pipeline", (project, name, self._clock.now_us()))])
         self._kept = OrderedDict((key, kept) for key, kept in self._kept.items() if key[:2] != (project, name))

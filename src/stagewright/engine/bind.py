@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from stagewright.definitions import Template, load_value
+from stagewright.definitions.dialects import place_in
 from stagewright.model.errors import Invalid, Problem
 from stagewright.model.pipeline import Pipeline, Stage
 from stagewright.model.plan import Plan, make_plan
@@ -59,7 +60,8 @@ class Binder:
             if stage.worker is not None and (problem := self._problem_of(index, stage)) is not None
         ]
         if problems:
-            raise Invalid(f"Pipeline '{pipeline.name}' needs workers that are not there", problems)
+            placed = [Problem(each.detail, place_in(pipeline.document, each.pointer)) for each in problems]
+            raise Invalid(f"Pipeline '{pipeline.name}' needs workers that are not there", placed)
 
     def _problem_of(self, index: int, stage: Stage) -> Problem | None:
         assert stage.worker is not None
