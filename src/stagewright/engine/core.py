@@ -54,6 +54,7 @@ class Engine:
         self.actors: dict[str, Actor] = {}
         self.decisions = 0
         self._preparer = Preparer(store, objects, dispatcher, settings, self)
+        self._asked: deque[Actor] = deque()  # somebody waits for their answer
         self._runnable: deque[Actor] = deque()
         self._saved: deque[Saved] = deque()
         self._final: dict[str, list[asyncio.Future[str]]] = {}
@@ -138,7 +139,7 @@ class Engine:
             future.set_result(True)
         else:
             self._unsaved(actor).answers.append((future, True))
-            self.journal.add(actor, 0)
+            self.journal.add(actor, 0, is_asked=False)
         return future
 
     def isolate(self, actor: Actor, doing: str, error: Exception) -> None:
@@ -153,7 +154,7 @@ class Engine:
         actor.inbox.append((message, answer))
         if not actor.is_queued:
             actor.is_queued = True
-            self._runnable.append(actor)
+            (self._runnable if answer is None else self._asked).append(actor)
             self.schedule()
 
     def schedule(self) -> None:
@@ -162,23 +163,23 @@ class Engine:
             self._pump_handle = asyncio.get_running_loop().call_soon(self._pump)
 
     def _pump(self) -> None:
-        """Do what is due, effects before decisions, for at most a slice; then let the journal write."""
+        """Do what is due for at most a slice, then let the journal write.
+
+        Who waits for an answer comes first, up to a bound; then effects; then decisions.
+        """
         self._pump_handle = None
         until = self.clock.now_us() + self.settings.slice_us
         early, look = self.settings.flush_rows_early, self.settings.slice_turns
-        runnable, saved = self._runnable, self._saved
-        left = look
-        while saved or runnable:
-            if saved:
+        asked, runnable, saved = self._asked, self._runnable, self._saved
+        left, first = look, self.settings.slice_asked
+        while saved or runnable or (asked and first):
+            if asked and first:
+                first -= 1
+                self._serve(asked.popleft())
+            elif saved:
                 self._finish(saved.popleft())
             else:
-                actor = runnable.popleft()
-                actor.is_queued = False
-                inbox, actor.inbox = actor.inbox, []
-                for message, answer in inbox:
-                    self._turn(actor, message, answer)
-                if actor.state.status != "running":
-                    self._retire(actor)
+                self._serve(runnable.popleft())
             left -= 1
             if not left:
                 left = look
@@ -186,8 +187,17 @@ class Engine:
                 if self.clock.now_us() >= until:
                     break
         self.journal.kick()
-        if saved or runnable:
+        if saved or runnable or asked:
             self.schedule()
+
+    def _serve(self, actor: Actor) -> None:
+        """Answer what is in an execution's mailbox."""
+        actor.is_queued = False
+        inbox, actor.inbox = actor.inbox, []
+        for message, answer in inbox:
+            self._turn(actor, message, answer)
+        if actor.state.status != "running":
+            self._retire(actor)
 
     def _turn(self, actor: Actor, message: Message, answer: asyncio.Future[Any] | None = None) -> bool:
         """Answer one message; true if it changed anything."""
@@ -220,7 +230,7 @@ class Engine:
         if type(message) is Completed and message.content is not None:
             assert not isinstance(message.output, bytes)
             unsaved.contents.append((message.output.storage_key, message.content))
-        self.journal.add(actor, len(decision.steps) + 1)
+        self.journal.add(actor, len(decision.steps) + 1, is_asked=answer is not None)
         if type(message) is Timer or decision.round is not None:
             self._arm(actor, min(next_due(actor.state), decision.due_at))
         elif decision.due_at < actor.state.armed_at:
@@ -244,7 +254,7 @@ class Engine:
             return
         # What makes the message come too late is not committed yet; the answer must not show it before.
         self._unsaved(actor).answers.append((answer, False))
-        self.journal.add(actor, 0)
+        self.journal.add(actor, 0, is_asked=True)
 
     @staticmethod
     def _unsaved(actor: Actor) -> Unsaved:

@@ -17,6 +17,7 @@ class EngineSettings:
     pending_rows_max: int = 200_000  # rows that wait for the journal before new work is refused
     stall_s: float = 10.0  # a journal that cannot write for so long ends the process
     slice_us: int = 5_000  # the engine gives the loop back after so long
+    slice_asked: int = 64  # executions of one slice that are served before others because somebody waits for an answer
     slice_turns: int = 16  # executions served between two looks at the clock and at what waits for the journal
     load_page: int = 500  # executions loaded at once at a start
     load_crashes_max: int = 3  # crashes while loading an execution before it is parked
