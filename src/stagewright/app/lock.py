@@ -33,15 +33,16 @@ class FolderInUse(WrongState):
 class FolderLock:
     """Holds `DIR/node.lock` while the process lives; it says who and where.
 
-    A database that lies elsewhere has a lock of its own beside it, as two folders may name the same database.
+    The database has a lock of its own beside it, as two folders may name the same database.
     The locks belong to the open file (`flock`), so that looking at them from the same process does not drop them.
     """
 
     def __init__(self, folder: Path, database: Path | None = None) -> None:
         self._folder = folder
         self._paths = [folder / NAME]
-        if database is not None and database.absolute().parent != folder.absolute():
-            self._paths.append(database.with_name(database.name + ".lock"))
+        if database is not None:
+            real = database.resolve()
+            self._paths.append(real.with_name(real.name + ".lock"))
         self._handles: list[int] = []
 
     def acquire(self, url: str | None) -> None:

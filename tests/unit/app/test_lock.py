@@ -33,6 +33,15 @@ def test_two_folders_cannot_serve_the_same_database(tmp_path: Path) -> None:
     FolderLock(tmp_path / "b").acquire(None)  # what was refused holds nothing
 
 
+def test_the_database_in_one_folder_cannot_be_named_by_another(tmp_path: Path) -> None:
+    database = tmp_path / "a" / "stagewright.db"
+    FolderLock(tmp_path / "a", database).acquire("http://127.0.0.1:1")
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+
+    with pytest.raises(FolderInUse):
+        FolderLock(tmp_path / "b", tmp_path / "link" / "stagewright.db").acquire(None)
+
+
 def test_looking_from_the_same_process_does_not_drop_the_lock(tmp_path: Path) -> None:
     lock = FolderLock(tmp_path)
     lock.acquire("http://127.0.0.1:8700")
