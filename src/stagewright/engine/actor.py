@@ -47,6 +47,7 @@ class Actor:
     flushing: int = 0  # parts of it that were taken for a flush and are not finished
     inputs: dict[str, Any] = field(default_factory=dict)  # resolved, of steps that are about to start
     loaded: dict[str, dict[str, Any]] = field(default_factory=dict)  # by step: values to look into, by storage key
+    suspects: set[str] = field(default_factory=set)  # steps whose worker vanished: they run alone
     progressed_at: dict[str, int] = field(default_factory=dict)  # last durable progress event, by step
 
     def note(self, decision: Decision) -> Unsaved:

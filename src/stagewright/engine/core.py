@@ -22,7 +22,7 @@ from stagewright.model.decision import Decision, Dispatch, Free, GoOn, Prepare, 
 from stagewright.model.errors import NotFound, Stalled
 from stagewright.model.execution import NEVER_US, Failure
 from stagewright.model.ids import IdSource
-from stagewright.model.message import Completed, Continue, Granted, Halt, Message, Progress, Start, Timer
+from stagewright.model.message import Completed, Continue, Granted, Halt, Lost, Message, Progress, Start, Timer
 from stagewright.ports.clock import Clock
 from stagewright.ports.objects import ObjectStore
 from stagewright.ports.store import Store
@@ -71,15 +71,21 @@ class Engine:
         self.journal.start(last_page)
         self.is_open = True
 
-    async def close(self, timeout_s: float) -> None:
-        """Take nothing new, make durable what was decided, stop. What runs goes on at the next start."""
+    async def close(self, timeout_s: float) -> bool:
+        """Take nothing new, make durable what was decided, stop; false if that took too long.
+
+        What runs goes on at the next start.
+        """
         self.is_open = False
         await self._preparer.stop()
+        is_saved = False
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.journal.drain(), timeout_s)
+            is_saved = True
         for handle in (self._pump_handle, self._timer_handle):
             if handle is not None:
                 handle.cancel()
+        return is_saved
 
     def post(self, execution_id: str, message: Message) -> None:
         """Put a message into the mailbox of an active execution; dropped if it is not active any more."""
@@ -230,6 +236,8 @@ class Engine:
         if type(message) is Completed and message.content is not None:
             assert not isinstance(message.output, bytes)
             unsaved.contents.append((message.output.storage_key, message.content))
+        if type(message) is Lost and message.is_suspect:
+            actor.suspects.add(message.step)
         self.journal.add(actor, len(decision.steps) + 1, is_asked=answer is not None)
         if type(message) is Timer or decision.round is not None:
             self._arm(actor, min(next_due(actor.state), decision.due_at))
@@ -246,7 +254,7 @@ class Engine:
 
     def _answer_without_change(self, actor: Actor, message: Message, answer: asyncio.Future[Any] | None) -> None:
         if type(message) is Granted and not self._is_active(actor, message.step):
-            self._release(actor.state.id, message.step)
+            self.release(actor.state.id, message.step)
         if answer is None or answer.done():
             return
         if actor.unsaved is None and not actor.flushing:
@@ -319,15 +327,16 @@ class Engine:
         if kind is Revoke:
             self.dispatcher.revoke(actor.state.id, effect.step, effect.attempt)
         if not self._is_active(actor, effect.step):  # else the step holds or awaits its slot anew
-            self._release(actor.state.id, effect.step)
+            self.release(actor.state.id, effect.step)
 
-    def _release(self, execution_id: str, step: str) -> None:
+    def release(self, execution_id: str, step: str) -> None:
+        """Free a step's slot or place in the queue; who is next is granted it."""
         for holder_id, holder_step in self.dispatcher.slots.release((execution_id, step)):
             holder = self.actors.get(holder_id)
             if holder is not None:
                 self._put(holder, Granted(holder_step), None)
             else:
-                self._release(holder_id, holder_step)
+                self.release(holder_id, holder_step)
 
     def _forget(self, actor: Actor) -> None:
         state = actor.state
@@ -379,7 +388,7 @@ class Engine:
             self._final.pop(actor.state.id, None)  # whoever submitted it has its answer
         for step in list(actor.state.steps.values()):  # not only open ones: what would free the others is dropped too
             self.dispatcher.revoke(actor.state.id, step.name, step.attempt)
-            self._release(actor.state.id, step.name)
+            self.release(actor.state.id, step.name)
 
     def on_refused(self, execution_id: str, error: Exception) -> None:
         """Replaced by `recover`, which loads the execution as it was last written and halts it."""

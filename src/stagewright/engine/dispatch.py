@@ -14,6 +14,9 @@ from stagewright.ports.channel import Assignment, Channel, Mailbox, WorkerFacts
 OTHER_NAMES_MAX = 1_000
 """Other names of workers that are kept once found."""
 
+ALONE = "alone, "
+"""Marks the slots of attempts that follow a lost one."""
+
 
 class Dispatcher:
     """Knows which channel reaches which worker; channels are looked at in order."""
@@ -45,16 +48,18 @@ class Dispatcher:
             for name, facts in channel.workers().items():
                 self._ways[name] = (channel, facts)
                 self._pools[facts.slot_pool or name] = facts.slots
+                self._pools[ALONE + (facts.slot_pool or name)] = facts.alone_slots
 
     def facts(self, worker: str) -> WorkerFacts | None:
         """Return what is known of a worker, whose name in `facts` is its own and may not be the one asked for."""
         way = self._way(worker)
         return None if way is None else way[1]
 
-    def slot_pool(self, worker: str) -> str:
-        """Return whose slots the attempts of a worker take."""
+    def slot_pool(self, worker: str, *, alone: bool = False) -> str:
+        """Return whose slots the attempts of a worker take; those that must run alone have slots of their own."""
         facts = self.facts(worker)
-        return worker if facts is None else facts.slot_pool or facts.name
+        pool = worker if facts is None else facts.slot_pool or facts.name
+        return ALONE + pool if alone and facts is not None and facts.alone_slots else pool
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all workers."""
@@ -84,7 +89,7 @@ class Dispatcher:
         inputs = actor.inputs.pop(step.name) if rendered else stage.inputs
         assignment = Assignment(
             actor.state.id, step.name, step.attempt, way[1].name, stage.action, inputs, stage.timeout_us,
-            stage.silence_timeout_us, step.lost > 0, rendered,
+            stage.silence_timeout_us, step.name in actor.suspects, rendered,
         )  # fmt: skip
         way[0].dispatch(assignment)
 

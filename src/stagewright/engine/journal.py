@@ -193,7 +193,7 @@ class Journal:
                     await asyncio.sleep(RESEND_PAUSE_S)
                     continue
                 if rows and rows[0][0] != execution_id:
-                    losers[execution_id] = Winner(*rows[0])
+                    losers[execution_id] = Winner(rows[0][0], rows[0][1], scope)
                 break
         return losers
 

@@ -31,6 +31,9 @@ class Owner(Protocol):
     def schedule(self) -> None:
         """See to it that what was decided is handed to the journal."""
 
+    def release(self, execution_id: str, step: str) -> None:
+        """Free a step's slot or place in the queue."""
+
     def isolate(self, actor: Actor, doing: str, error: Exception) -> None:
         """Pause one execution that met a bug."""
 
@@ -77,7 +80,9 @@ class Preparer:
             return
         priority = stage.priority or state.priority
         holder = (state.id, name)
-        pool = self._dispatcher.slot_pool(stage.worker)
+        pool = self._dispatcher.slot_pool(stage.worker, alone=name in actor.suspects)
+        if self._dispatcher.slots.pool_of(holder) not in (None, pool):
+            self._owner.release(*holder)  # it held an ordinary slot before its worker vanished
         if self._dispatcher.slots.acquire(pool, holder, priority=priority, ready_at=step.ready_at):
             self._owner.turn(actor, Granted(name))
             return

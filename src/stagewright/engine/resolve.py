@@ -62,7 +62,10 @@ async def load_bytes(store: Store, objects: ObjectStore, ref: DataRef, *, bytes_
 
 def failure_of(step: str, error: Trouble | TooLarge) -> Failure:
     """Say why a value could not be loaded for a step."""
-    return Failure(error.code, f"The inputs of stage '{step}' cannot be loaded: {error.detail}", stage_id=step)
+    may_pass = isinstance(error, Trouble) and not isinstance(error, DataLost)
+    kind = "transient" if may_pass else "terminal"
+    text = f"The inputs of stage '{step}' cannot be loaded: {error.detail}"
+    return Failure(error.code, text, kind, may_pass, step)
 
 
 def _check(ref: DataRef, content: bytes) -> None:

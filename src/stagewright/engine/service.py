@@ -15,7 +15,7 @@ from stagewright.definitions.registry import Registry
 from stagewright.engine.bind import Bound
 from stagewright.engine.core import Engine
 from stagewright.engine.recover import Recovery
-from stagewright.engine.submit import Pending, Submission, Submitted, Submitter
+from stagewright.engine.submit import Pending, Submission, Submitted, Submitter, key_scope, request_scope
 from stagewright.engine.views import Views
 from stagewright.model.errors import Invalid, Malformed, NotFound, Problem, Refusal, WrongState
 from stagewright.model.execution import FINAL_STATUSES
@@ -52,7 +52,14 @@ class Service:
         final: asyncio.Future[str] | None = None,
     ) -> Submitted:
         """Accept an execution; returns after it is durable. The same key or request id gives the first one."""
-        return await self._submitter.submit(await self._keyed(body, idempotency_key), final)
+        try:
+            submission = await self._keyed(body, idempotency_key)
+        except Refusal:
+            first = await self._first(body, idempotency_key)
+            if first is None:
+                raise
+            return first  # what was accepted once is not refused for what has changed since
+        return await self._submitter.submit(submission, final)
 
     async def execute_all(
         self, bodies: Sequence[ExecuteBody | Refusal], *, idempotency_key: str | None = None
@@ -77,6 +84,16 @@ class Service:
         if isinstance(body, Refusal):
             raise body
         return await self._submitter.begin(await self._keyed(body, idempotency_key))
+
+    async def _first(self, body: ExecuteBody, idempotency_key: str | None) -> Submitted | None:
+        """Return the execution that an earlier call with the same key and the same body has started."""
+        project = body.project_id or "default"
+        scopes = [(key_scope(project), idempotency_key), (request_scope(project, body.client_id), body.request_id)]
+        for scope, key in scopes:
+            rows = [] if key is None else await self.engine.store.read("key_winner", scope, key)
+            if rows and rows[0][1] == _fingerprint(body):
+                return Submitted(rows[0][0], False)
+        return None
 
     async def _keyed(self, body: ExecuteBody, idempotency_key: str | None) -> Submission:
         submission = await self._submission(body)

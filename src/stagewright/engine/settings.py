@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import asdict, dataclass, field
 
 from stagewright.model.limits import Limits
 
@@ -30,3 +31,10 @@ class EngineSettings:
     retain_interval_s: float = 60.0
     retain_grace_us: int = 3600 * 1_000_000  # between condemning and deleting an object
     retain_rows_max: int = 500  # rows of one kind in one round
+
+    def __post_init__(self) -> None:
+        """Refuse bounds that bound nothing: zero, negative, infinite or no number; names them all."""
+        wrong = [name for name, value in asdict(self).items() if name != "limits" and not 0 < value < math.inf]
+        wrong += [f"limits.{name}" for name, value in asdict(self.limits).items() if not 0 < value < math.inf]
+        if wrong:
+            raise ValueError(f"must be above 0 and finite: {', '.join(wrong)}")

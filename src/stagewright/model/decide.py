@@ -102,7 +102,7 @@ def _on_unresolved(state: Execution, message: Any, now: int, limits: Limits, dec
     step = state.open.get(message.step)
     if step is None or step.status != "ready" or not _is_live(state):
         return
-    fail_step(state, step, message.failure, now, limits, decision)
+    attempt_failed(state, step, message.failure, now, limits, decision)
 
 
 def _on_completed(state: Execution, message: Any, now: int, limits: Limits, decision: Decision) -> None:
@@ -150,7 +150,7 @@ def _on_lost(state: Execution, message: Any, now: int, limits: Limits, decision:
         return
     decision.effects.append(Free(step.name, step.attempt))
     add_event(decision, now, "worker.lost", {"reason": message.reason}, step)
-    if step.lost >= limits.attempts_lost_max:
+    if message.counts and step.lost >= limits.attempts_lost_max:
         failure = Failure(
             "worker_lost",
             f"The worker vanished in {step.lost + 1} attempts of stage '{step.name}' (last: {message.reason}). "
@@ -161,7 +161,7 @@ def _on_lost(state: Execution, message: Any, now: int, limits: Limits, decision:
         fail_step(state, step, failure, now, limits, decision)
         return
     again = renewed(step, "ready", state.round)
-    again.lost = step.lost + 1
+    again.lost = step.lost + message.counts
     begin_step(state, again, now, decision)
 
 

@@ -40,7 +40,7 @@ class Queued:
 
 @dataclass(slots=True)
 class Unresolved:
-    """The step's inputs cannot be computed; another attempt would not help."""
+    """The step's inputs cannot be had; the failure says whether trying again may help."""
 
     step: str
     failure: Failure
@@ -75,6 +75,8 @@ class Lost:
     step: str
     attempt: int
     reason: str
+    counts: bool = True  # towards the bound of lost attempts; not if the node gave it up in good order
+    is_suspect: bool = True  # whether the attempt itself may be why its worker vanished
 
 
 @dataclass(slots=True)

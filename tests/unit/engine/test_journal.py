@@ -195,7 +195,7 @@ def test_who_lost_a_key_is_told_so_even_if_the_answer_was_lost() -> None:
 
     bench.run(bench.journal.drain)
 
-    assert [saved.winner for saved in bench.saved] == [Winner("exec_winner", "fingerprint")]
+    assert [saved.winner for saved in bench.saved] == [Winner("exec_winner", "fingerprint", "request")]
     assert not loser.is_active
 
 
