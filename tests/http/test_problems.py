@@ -96,6 +96,23 @@ def test_unknown_names_and_versions_are_404(api: Api) -> None:
     api.problem("POST", "/execute", 400, "malformed", json={"template_name": "known@newest"})
 
 
+@pytest.mark.parametrize("digits", [17, 20, 30, 5_000])
+def test_numbers_that_no_row_can_hold_are_problems_and_no_failures(api: Api, digits: int) -> None:
+    execution_id, number = api.submit(echo()), "9" * digits
+
+    for path in (
+        f"/api/executions/{execution_id}/events?after={number}",
+        f"/api/executions/{execution_id}/events?cursor={number}",
+        f"/api/pipelines/market_research?version={number}",
+        f"/api/pipelines/market_research/graph?version={number}",
+        f"/progress/{execution_id}?after={number}&x=1",
+    ):
+        headers = {"accept": "text/event-stream"} if "progress" in path else {}
+        api.problem("GET", path, 400, "malformed", headers=headers)
+    answer = api.post("/execute", json={"template_name": f"market_research@{number}"})
+    assert answer.status_code in (400, 422), answer.text
+
+
 @pytest.mark.parametrize(
     "path", ["/", "/nope", "/api", "/api/nope/x", "/execute/", "/api/executions/", "/progress", "/runs"]
 )

@@ -119,9 +119,13 @@ class Streams:
             await asyncio.wait((gone, closing))
 
     async def _frames(self, execution_id: str, after: int) -> AsyncGenerator[list[dict[str, Any]], None]:
-        """Yield events with what they make of the execution; the ones before `after` are only counted."""
+        """Yield events with what they make of the execution; of those up to `after` only that is asked for."""
         tracker = Tracker(execution_id)
-        async with contextlib.aclosing(self._service.watch(execution_id, 0)) as pages:
+        views = self._service.views
+        begin = min(after, (await views.status(execution_id))[1])
+        async for kind, step, stages in views.told(execution_id, begin):
+            tracker.note(kind, step, stages)
+        async with contextlib.aclosing(self._service.watch(execution_id, begin)) as pages:
             async for events in pages:
                 told = [tracker.tell(event) for event in events]
                 fresh = [one for one in told if one["seq"] > after]
