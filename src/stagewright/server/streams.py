@@ -119,7 +119,7 @@ class Streams:
             await asyncio.wait((gone, closing))
 
     async def _frames(self, execution_id: str, after: int) -> AsyncGenerator[list[dict[str, Any]], None]:
-        """Yield events with what they make of the execution; of those up to `after` only that is asked for."""
+        """Yield events with what they make of the execution; the ones before `after` are only counted."""
         tracker = Tracker(execution_id)
         views = self._service.views
         begin = min(after, (await views.status(execution_id))[1])
