@@ -42,6 +42,35 @@ GET /health/detailed
 GET /dev/stuck-steps
 GET /openapi.json
 GET /problems/{code}
+GET /api/clients
+POST /api/clients
+GET /api/clients/{id}
+PUT /api/clients/{id}
+GET /api/projects
+POST /api/projects
+GET /api/projects/{id}
+PUT /api/projects/{id}
+GET /api/requests
+POST /api/requests
+GET /api/requests/{request_id}
+POST /api/requests/{request_id}/execute
+POST /requests/{request_id}/execute
+GET /api/master-templates
+GET /api/master-templates/{name}
+PUT /api/master-templates/{name}
+GET /runs
+POST /runs
+GET /runs/{id}
+GET /runs/{id}/events
+GET /runs/{id}/stream
+GET /workflows
+POST /workflows
+GET /workflows/{id}
+POST /workflows/{id}/trigger
+GET /workflows/{id}/executions
+GET /agents
+POST /agents
+GET /agent-runs
 """
 
 

@@ -114,7 +114,7 @@ def test_numbers_that_no_row_can_hold_are_problems_and_no_failures(api: Api, dig
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/nope", "/api", "/api/nope/x", "/execute/", "/api/executions/", "/progress", "/runs"]
+    "path", ["/", "/nope", "/api", "/api/nope/x", "/execute/", "/api/executions/", "/progress", "/runes"]
 )
 def test_paths_that_are_not_there_are_404(api: Api, path: str) -> None:
     answer = api.get(path)

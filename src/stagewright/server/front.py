@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from stagewright.engine.service import Service
 from stagewright.model.errors import Stalled
 from stagewright.ports.clock import Chance
 from stagewright.server.body import Receive, Scope, Send, Vanished, key_of, read_body
+from stagewright.server.door_shapes import run_events
 from stagewright.server.hot import HotRoutes
 from stagewright.server.problem import problem_response
 from stagewright.server.replies import Replies
@@ -18,6 +20,7 @@ from stagewright.server.streams import Streams
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 EXECUTIONS, PROGRESS = "/api/executions/", "/progress/"
+_STREAM_OF_RUN = re.compile(r"/runs/([^/]+)/stream")
 SUBMISSIONS = ("/execute", "/execute/batch")
 STOP_RETRY_AFTER_S = 2.0
 _STOPS = (
@@ -34,7 +37,7 @@ class Front:
     """Dispatches requests; `routes` answers what is neither hot nor a stream."""
 
     def __init__(self, service: Service, chance: Chance, routes: App) -> None:
-        self._chance, self._routes = chance, routes
+        self._service, self._chance, self._routes = service, chance, routes
         self._replies = Replies(service.engine)
         self._hot = HotRoutes(service, self._replies, chance)
         self.streams = Streams(service)
@@ -72,6 +75,9 @@ class Front:
             await self._hot.execute_batch(scope, receive, send)
         elif method == "GET" and path.startswith(PROGRESS) and "/" not in path[10:] and _wants_stream(scope):
             await self.streams.events(path[10:], scope, receive, send)
+        elif method == "GET" and (match := _STREAM_OF_RUN.fullmatch(path)):
+            tell = await run_events(self._service, match[1])
+            await self.streams.events(match[1], scope, receive, send, tell)
         elif method in _MUTATIONS:
             await self._mutate(scope, receive, send)
         else:

@@ -83,20 +83,25 @@ class HotRoutes:
         execution_id, status = submitted.execution_id, "running"
         if not submitted.is_new:
             status = await self._status(execution_id)
-        return {
-            "execution_id": execution_id,
-            "status": status,
-            "estimated_completion": None,
-            "estimated_cost_usd": None,
-            "estimated_time_ms": None,
-            "progress_url": f"/progress/{execution_id}",
-        }
+        return accepted(execution_id, status)
 
     async def _status(self, execution_id: str) -> str:
         try:
             return (await self._service.views.status(execution_id))[0]
         except NotFound as error:
             raise KeyReused(f"The key belongs to execution {execution_id}, which is not kept any more") from error
+
+
+def accepted(execution_id: str, status: str) -> dict[str, Any]:
+    """Shape the answer to a submission; figures that are not known are null."""
+    return {
+        "execution_id": execution_id,
+        "status": status,
+        "estimated_completion": None,
+        "estimated_cost_usd": None,
+        "estimated_time_ms": None,
+        "progress_url": f"/progress/{execution_id}",
+    }
 
 
 async def send_json(send: Send, status: int, content: bytes, *headers: Header) -> None:
