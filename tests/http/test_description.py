@@ -39,6 +39,7 @@ GET /health
 GET /health/live
 GET /health/ready
 GET /health/detailed
+GET /metrics
 GET /dev/stuck-steps
 GET /openapi.json
 GET /problems/{code}
@@ -137,6 +138,6 @@ def test_a_healthy_service_says_so(api: Api, path: str) -> None:
 def test_health_in_detail_asks_every_part_and_says_how_long_it_took(api: Api) -> None:
     health = answers.Health.model_validate(api.get("/health/detailed").json())
 
-    assert health.checks is not None and set(health.checks) == {"database", "objects", "workers", "disk"}
+    assert health.checks is not None and set(health.checks) == {"database", "objects", "bus", "workers", "llm", "disk"}
     assert all(check.latency_ms >= 0 and check.detail for check in health.checks.values())
     assert {check.status for check in health.checks.values()} <= {"pass", "warn"}

@@ -52,7 +52,7 @@ def test_a_body_in_chunks_is_taken_like_any_other(api: Api) -> None:
 
 
 def test_a_body_that_says_it_is_huge_is_refused_unread(site: Site) -> None:
-    head = b"POST /execute HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000000\r\nexpect: 100-continue\r\n\r\n"
+    head = b"POST /execute HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000000000\r\nexpect: 100-continue\r\n\r\n"
 
     got = raw_call(site, head)
 
@@ -62,7 +62,7 @@ def test_a_body_that_says_it_is_huge_is_refused_unread(site: Site) -> None:
 def test_a_body_that_does_not_come_is_given_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stagewright.server.body.BODY_TIMEOUT_S", 0.05)
 
-    got = raw_call(site, b"POST /execute HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
+    got = raw_call(site, b"POST /execute HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{")
 
     assert got.startswith(b"HTTP/1.1 408 ") and b'"code":"slow_body"' in got
 
@@ -70,15 +70,15 @@ def test_a_body_that_does_not_come_is_given_up(site: Site, monkeypatch: pytest.M
 def test_a_client_that_leaves_in_the_middle_of_its_body_submits_nothing(api: Api, site: Site) -> None:
     before = len(api.get("/api/executions", params={"limit": 200}).json()["items"])
 
-    raw_call(site, b"POST /execute HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{", reads=False)
+    raw_call(site, b"POST /execute HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{", reads=False)
 
     until(lambda: not site.door._server.server_state.tasks)
     assert len(api.get("/api/executions", params={"limit": 200}).json()["items"]) == before
 
 
 def test_requests_in_one_packet_are_answered_in_order(site: Site) -> None:
-    one = b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n"
-    last = b"GET /nope HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    one = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n"
+    last = b"GET /nope HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
 
     got = raw_call(site, one + one + last)
 

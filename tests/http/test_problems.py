@@ -200,7 +200,9 @@ def test_bytes_that_are_no_http_get_a_problem(site: Site) -> None:
 
 
 def test_a_head_without_end_is_cut(site: Site) -> None:
-    head = b"GET /health HTTP/1.1\r\nhost: x\r\n" + b"".join(b"x-%d: %s\r\n" % (n, b"y" * 1000) for n in range(80))
+    head = b"GET /health HTTP/1.1\r\nhost: localhost\r\n" + b"".join(
+        b"x-%d: %s\r\n" % (n, b"y" * 1000) for n in range(80)
+    )
 
     got = raw_call(site, head, b"\r\n")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -88,6 +89,36 @@ def test_a_signal_ends_the_server_with_zero_even_with_open_streams(start: Callab
             list(stream)  # ends in order: the client comes back with its number
     assert (code, server.log.read_text()) == (0, "")
     assert took_s <= STOP_S
+
+
+def test_a_signal_before_it_is_ready_ends_with_zero_too(start: Callable[..., Server], tmp_path: Path) -> None:
+    server = start()
+    until((tmp_path / "data" / "node.lock").is_file)
+
+    code, took_s = server.end(signal.SIGTERM)
+
+    assert (code, server.log.read_text()) == (0, "") and took_s <= STOP_S
+    assert server.process.stdout is not None and server.process.stdout.read() in ("",)
+    again = start()
+    assert again.url()  # the folder is free
+
+
+@pytest.mark.parametrize("path", ["/execute", "/api/pipelines", "/api/executions/exec_1/cancel"])
+def test_a_request_that_the_stop_cuts_hears_a_problem(start: Callable[..., Server], path: str) -> None:
+    server = start()
+    port = int(server.url().rsplit(":", 1)[1])
+    with socket.create_connection(("127.0.0.1", port), WAIT_S) as connection:
+        head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n{{"
+        connection.sendall(head.encode())
+        with Api(base_url=f"http://127.0.0.1:{port}", timeout=WAIT_S, trust_env=False) as api:
+            api.get("/health/live")  # what was sent before has arrived
+
+        code, _ = server.end(signal.SIGTERM)
+        answer = connection.recv(65536).lower()
+
+    assert answer.startswith(b"http/1.1 503") and b"application/problem+json" in answer, answer
+    assert b"retry-after: 2" in answer and b'"code":"stalled"' in answer
+    assert code == 0 and "Exception" not in server.log.read_text() and "Traceback" not in server.log.read_text()
 
 
 def test_work_goes_on_at_the_next_start(start: Callable[..., Server]) -> None:

@@ -131,7 +131,9 @@ def test_a_client_that_takes_nothing_holds_nobody_up(api: Api, site: Site) -> No
     execution_id = api.submit(chain(400))
     with socket.create_connection((site.host, site.port), WAIT_S) as lazy:
         lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        lazy.sendall(f"GET /progress/{execution_id} HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n".encode())
+        lazy.sendall(
+            f"GET /progress/{execution_id} HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\r\n".encode()
+        )
 
         assert api.finished(execution_id)["status"] == "completed"
         assert len(read(api, execution_id)) == 3 + 2 * 400 + 1

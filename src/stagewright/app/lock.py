@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from stagewright.model.errors import WrongState
+from stagewright.model.errors import Misconfigured, Problem, WrongState
 
 NAME = "node.lock"
 LOOKS = 5
@@ -48,8 +48,12 @@ class FolderLock:
     def acquire(self, url: str | None) -> None:
         """Take the lock and write pid and url into it; `FolderInUse` if another process has it."""
         for path in self._paths:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            except OSError as error:
+                self.release()
+                raise _unusable(path, "data" if path == self._paths[0] else "database", error) from error
             if not _lock(handle):
                 os.close(handle)
                 self.release()
@@ -70,6 +74,11 @@ class FolderLock:
         for handle in self._handles:
             os.close(handle)
         self._handles = []
+
+
+def _unusable(path: Path, setting: str, error: OSError) -> Misconfigured:
+    text = f"The folder {path.parent} cannot be used: {error.strerror}. Name one that can be written to"
+    return Misconfigured(text, [Problem(text, setting)])
 
 
 def _lock(handle: int) -> bool:

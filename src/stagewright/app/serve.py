@@ -20,6 +20,7 @@ from stagewright.app.settings import Settings
 from stagewright.model.errors import Misconfigured, Problem
 from stagewright.observe.log import start_log
 from stagewright.server.build import build_app
+from stagewright.server.origin import OwnSite
 from stagewright.server.wire import BoundedHttp
 
 BACKLOG = 2_048
@@ -54,7 +55,8 @@ class Door:
     def __init__(self, runtime: Runtime, listener: socket.socket) -> None:
         self._front = build_app(runtime.service, runtime.chance, runtime.settings.data)
         self._listener = listener
-        self._server = _Server(_config(self._front))
+        site = OwnSite(self._front, runtime.chance, runtime.settings.names)
+        self._server = _Server(_config(site))
         self._serving: asyncio.Task[None] | None = None
 
     @property
@@ -95,15 +97,16 @@ async def serve(settings: Settings, *, verbose: bool = False, out: TextIO | None
         stop.set()
 
     try:
-        runtime = Runtime(settings, on_fatal)
-        await runtime.start(url_of(listener))
-        unwatch = runtime.engine.feed.watch(None, log.on_events)
-        try:
-            await _serve_until(stop, Door(runtime, listener), url_of(listener), out or sys.stdout)
-        finally:
-            unwatch()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(runtime.stop(), STOP_TIMEOUT_S)
+        with _stopping_on_signals(stop):
+            runtime = Runtime(settings, on_fatal)
+            if await _is_started(runtime, url_of(listener), stop):
+                unwatch = runtime.engine.feed.watch(None, log.on_events)
+                try:
+                    await _serve_until(stop, Door(runtime, listener), url_of(listener), out or sys.stdout)
+                finally:
+                    unwatch()
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(runtime.stop(), STOP_TIMEOUT_S)
     finally:
         listener.close()
         log.close()
@@ -113,10 +116,36 @@ async def serve(settings: Settings, *, verbose: bool = False, out: TextIO | None
     return 0
 
 
-async def _serve_until(stop: asyncio.Event, door: Door, url: str, out: TextIO) -> None:
+@contextlib.contextmanager
+def _stopping_on_signals(stop: asyncio.Event) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+async def _is_started(runtime: Runtime, url: str, stop: asyncio.Event) -> bool:
+    """Start; false if the stop came first. What has begun by then is ended in order."""
+    starting = asyncio.create_task(runtime.start(url), name="start")
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            await asyncio.wait((starting,), timeout=STOP_TIMEOUT_S)
+            return False
+        starting.result()
+        return True
+    finally:
+        starting.cancel()
+        stopping.cancel()
+
+
+async def _serve_until(stop: asyncio.Event, door: Door, url: str, out: TextIO) -> None:
     stopping = asyncio.create_task(stop.wait(), name="stop")
     try:
         serving = await door.open()
@@ -126,13 +155,12 @@ async def _serve_until(stop: asyncio.Event, door: Door, url: str, out: TextIO) -
     finally:
         stopping.cancel()
         await door.close()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
 
 
 def _is_worth_telling(record: logging.LogRecord) -> bool:
-    """Leave out what the library says of every WebSocket that is refused with a problem."""
-    return "without completing handshake" not in record.getMessage()
+    """Leave out what the library says of a refused WebSocket and of an answer that was cut on purpose."""
+    said = record.getMessage()
+    return "without completing handshake" not in said and "without completing response" not in said
 
 
 def _config(front: object) -> uvicorn.Config:

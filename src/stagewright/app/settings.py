@@ -39,6 +39,7 @@ class Settings(BaseModel):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8700  # 0: any free one
+    names: tuple[str, ...] = ()  # host names by which browsers may reach the server, besides those of loopback
     data: Path = Path("stagewright-data")  # the folder of the database, the objects and the lock
     database: str | None = None  # sqlite:///PATH; None: DATA/stagewright.db
     objects: str | None = None  # file:///PATH; None: DATA/objects
@@ -141,8 +142,13 @@ def _check_addresses(settings: Settings) -> list[Problem]:
     problems = []
     if settings.database is not None and not settings.database.startswith("sqlite:///"):
         problems.append(Problem(f"expected sqlite:///PATH, found {settings.database!r}", "database"))
+    elif settings.database is not None and (settings.database == "sqlite:///" or settings.database_path.is_dir()):
+        found = "no path" if settings.database == "sqlite:///" else f"the folder {settings.database_path}"
+        problems.append(Problem(f"expected the path of a file after sqlite:///, found {found}", "database"))
     if settings.objects is not None and not settings.objects.startswith("file://"):
         problems.append(Problem(f"expected file:///PATH, found {settings.objects!r}", "objects"))
+    elif settings.objects is not None and (settings.objects == "file://" or settings.objects_path.is_file()):
+        problems.append(Problem(f"expected the path of a folder after file://, found {settings.objects!r}", "objects"))
     if settings.bus != "local":
         problems.append(Problem(f"expected 'local', found {settings.bus!r}", "bus"))
     for left, right in settings.aliases.items():

@@ -25,6 +25,9 @@ def up(
 
     SIGTERM ends it within seconds; what is open goes on at the next start.
     """
+    import signal
+
+    signal.signal(signal.SIGTERM, _leave)  # until the server has begun, which ends in order
     settings = settings_of(data, host=host, port=port, database=database, objects=objects, bus=bus)
     from stagewright.app.lock import FolderLock
 
@@ -41,3 +44,7 @@ def up(
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(serve(settings, verbose=screen.is_verbose))
     raise typer.Exit(code)
+
+
+def _leave(*_: object) -> None:
+    raise SystemExit(0)

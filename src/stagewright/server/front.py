@@ -21,16 +21,29 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 EXECUTIONS, PROGRESS = "/api/executions/", "/progress/"
 _STREAM_OF_RUN = re.compile(r"/runs/([^/]+)/stream")
-SUBMISSIONS = ("/execute", "/execute/batch")
 STOP_RETRY_AFTER_S = 2.0
 _STOPS = (
     "The server stops, and it is not known whether this was made durable: send it again with the same request id or key"
 )
+_STOPS_READING = "The server stops: ask again once it is back"
 _MUTATIONS = ("POST", "PUT", "PATCH", "DELETE")
 
 
 class _Broken(Exception):
     """An answer failed after it had begun."""
+
+
+class _Begun:
+    """Passes an answer on, and knows whether any of it was."""
+
+    __slots__ = ("_send", "is_begun")
+
+    def __init__(self, send: Send) -> None:
+        self._send, self.is_begun = send, False
+
+    def __call__(self, message: MutableMapping[str, Any]) -> Awaitable[None]:
+        self.is_begun = True
+        return self._send(message)
 
 
 class Front:
@@ -52,21 +65,24 @@ class Front:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
+        begun = _Begun(send)
         try:
             if method == "POST" and path == "/execute":
-                await self._hot.execute(scope, receive, send)
+                await self._hot.execute(scope, receive, begun)
             elif method == "GET" and path.startswith(EXECUTIONS) and "/" not in path[16:]:
-                await self._hot.execution(path[16:], send)
+                await self._hot.execution(path[16:], begun)
             else:
-                await self._answer_other(path, method, scope, receive, send)
+                await self._answer_other(path, method, scope, receive, begun)
         except Vanished:
             return
         except _Broken:
             raise  # the answer has begun: only a closed connection tells that it is not whole
         except asyncio.CancelledError:
-            if path not in SUBMISSIONS or not self.streams.is_closing:
+            if not self.streams.is_closing:
                 raise
-            await self._refuse(Stalled(_STOPS, retry_after_s=STOP_RETRY_AFTER_S), scope, send)
+            if not begun.is_begun:  # else the closed connection tells that the answer is not whole
+                text = _STOPS if method in _MUTATIONS else _STOPS_READING
+                await self._refuse(Stalled(text, retry_after_s=STOP_RETRY_AFTER_S), scope, send)
         except Exception as error:
             await self._refuse(error, scope, send)
 
@@ -117,9 +133,14 @@ class Front:
             await send({"type": "websocket.http.response.body", "body": content})
 
     async def _refuse(self, error: Exception, scope: Scope, send: Send) -> None:
-        status, headers, content = problem_response(error, scope, self._chance)
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
+        await refuse(error, scope, send, self._chance)
+
+
+async def refuse(error: Exception, scope: Scope, send: Send, chance: Chance) -> None:
+    """Answer with the problem that an exception is."""
+    status, headers, content = problem_response(error, scope, chance)
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
 
 
 def _wants_stream(scope: Scope) -> bool:

@@ -19,6 +19,7 @@ from stagewright.engine.service import Service
 from stagewright.model.errors import Malformed, NotFound, Problem, StagewrightError, Stalled, Trouble
 from stagewright.ports.channel import WorkerFacts
 from stagewright.server import answers, problem
+from stagewright.server.metrics import metrics_text
 from stagewright.server.routes.reply import Json, listed
 
 CHECK_TIMEOUT_S = 5.0
@@ -34,6 +35,9 @@ class NotHealthy(Stalled):
     """Some part of the service does not answer as it should."""
 
     code, title = "not_healthy", "The service is not healthy"
+
+
+_METRICS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 
 
 def router(service: Service, data: Path) -> APIRouter:
@@ -82,7 +86,8 @@ class Checks:
     async def all(self) -> dict[str, dict[str, Any]]:
         """Check every part."""
         parts: dict[str, Callable[[], Awaitable[Checked]]] = {
-            "database": self._database, "objects": self._objects, "workers": self._workers, "disk": self._disk,
+            "database": self._database, "objects": self._objects, "bus": self._bus, "workers": self._workers,
+            "llm": self._llm, "disk": self._disk,
         }  # fmt: skip
         found = await asyncio.gather(*(self._timed(check) for check in parts.values()))
         return dict(zip(parts, found, strict=True))
@@ -119,6 +124,12 @@ class Checks:
         names = self._engine.dispatcher.names()
         return ("pass", f"{len(names)} workers are known") if names else ("fail", "no worker is known")
 
+    async def _bus(self) -> Checked:
+        return "pass", "local: events stay within this process"
+
+    async def _llm(self) -> Checked:
+        return "pass", "not configured"
+
     async def _disk(self) -> Checked:
         usage = await asyncio.to_thread(shutil.disk_usage, self._data)
         detail = f"{usage.free} of {usage.total} bytes are free"
@@ -147,6 +158,11 @@ def _add_health(routes: APIRouter, service: Service, checks: Checks) -> None:
     async def get_detailed_health() -> Response:
         """Ask every part, and say how long each took to answer."""
         return _health(await checks.all(), shows_checks=True)
+
+    @routes.get("/metrics", tags=["health"], response_class=Response, responses=_METRICS)
+    async def get_metrics() -> Response:
+        """Show what the engine counts, in the text format of Prometheus."""
+        return Response(metrics_text(service.engine), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @routes.get("/dev/stuck-steps", tags=["health"], response_model=answers.StuckList)
     async def list_stuck_steps(
