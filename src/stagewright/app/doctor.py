@@ -9,7 +9,7 @@ from typing import Any
 from stagewright.app.clock import SystemClock
 from stagewright.app.folder import ReadOnlyStore
 from stagewright.app.settings import Settings
-from stagewright.engine.audit import audit
+from stagewright.engine.audit import audit, audit_objects
 from stagewright.engine.audit_story import Finding
 from stagewright.objects.files import FileObjects
 from stagewright.store.queries import migrations
@@ -42,7 +42,9 @@ async def _findings(settings: Settings, objects: Path | None) -> list[Finding]:
     store = ReadOnlyStore(settings)
     try:
         with store.one_moment():
-            stored = None if objects is None else FileObjects(objects)
-            return await audit(store.read, now_us=SystemClock().now_us(), objects=stored)
+            found = await audit(store.read, now_us=SystemClock().now_us())
+        if objects is not None:  # after the snapshot: reading them takes long, and a server's log would grow meanwhile
+            found += await audit_objects(store.read, FileObjects(objects))
+        return found
     finally:
         await store.stop()

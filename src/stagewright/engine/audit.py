@@ -43,24 +43,23 @@ async def audit(read: Read, *, now_us: int, objects: ObjectStore | None = None) 
     `now_us` tells what has expired and may be gone. With `objects` every object is read and its checksum computed.
     A database that is being written may give findings that are gone a moment later: audit one at rest.
     """
-    auditor = _Auditor(read, now_us, objects)
+    auditor = _Auditor(read, now_us)
     async for finding in auditor.findings():
         auditor.found.append(finding)
         if len(auditor.found) >= FINDINGS_MAX:
-            break
-    return auditor.found
+            return auditor.found
+    return auditor.found if objects is None else [*auditor.found, *await audit_objects(read, objects)][:FINDINGS_MAX]
 
 
 @dataclass(slots=True)
 class _Auditor:
     read: Read
     now_us: int
-    objects: ObjectStore | None
     found: list[Finding] = field(default_factory=list)
     pipelines: dict[str, Pipeline | None] = field(default_factory=dict)
 
     async def findings(self) -> AsyncIterator[Finding]:
-        for part in (self._executions, self._orphans, self._references, self._contents, self._objects):
+        for part in (self._executions, self._orphans, self._references, self._contents):
             async for finding in part():
                 yield finding
 
@@ -142,16 +141,23 @@ class _Auditor:
                     yield Finding("data", None, f"the value {key} has {len(content)} bytes with another checksum")
             after = rows[-1][0]
 
-    async def _objects(self) -> AsyncIterator[Finding]:
-        after = ""
-        while self.objects is not None and (rows := await self.read("audit_objects", after, PAGE_ROWS)):
-            for key, size_bytes in rows:
-                try:
-                    async for _ in self.objects.stream(DataRef("object", key, size_bytes, key)):
-                        pass
-                except (Trouble, OSError) as error:
-                    yield Finding("data", None, f"the object {key} cannot be read: {error}")
-            after = rows[-1][0]
+
+async def audit_objects(read: Read, objects: ObjectStore) -> list[Finding]:
+    """Read every object and compute its checksum; this takes long, so it asks for a page of keys at a time.
+
+    What is deleted meanwhile gives a finding that is gone at a second look.
+    """
+    found: list[Finding] = []
+    after = ""
+    while len(found) < FINDINGS_MAX and (rows := await read("audit_objects", after, PAGE_ROWS)):
+        for key, size_bytes in rows:
+            try:
+                async for _ in objects.stream(DataRef("object", key, size_bytes, key)):
+                    pass
+            except (Trouble, OSError) as error:
+                found.append(Finding("data", None, f"the object {key} cannot be read: {error}"))
+        after = rows[-1][0]
+    return found[:FINDINGS_MAX]
 
 
 def _loaded(document: str) -> Pipeline | None:

@@ -122,13 +122,15 @@ class Story:
 
     def step(self, row: Row) -> None:
         """Take a row of `audit_steps`."""
-        _, name, status, attempt, _, waiting = row
+        _, name, status, attempt, _, waiting, has_output = row
         self._rows[name] = row
         if self._stages and name not in self._stages:
             self._wrong("definition", f"it has a step {name}, its definition has none")
             return
         if status == "waiting" and not waiting:
             self._wrong("ended", f"step {name} waits without a reason")
+        if status == "completed" and not has_output:
+            self._wrong("data", f"step {name} is completed and has no output")
         if attempt != self._attempts.get(name, 0):
             self._wrong("attempts", f"step {name} is at attempt {attempt}, its events at {self._attempts.get(name, 0)}")
         told = self._state.get(name, "pending")
@@ -143,6 +145,8 @@ class Story:
             self._wrong("rounds", f"its row is in round {self._round}, its events in {self._number}")
         if self._last_seq > self._seq or (self._status in _FINAL and self._last_seq != self._seq):
             self._wrong("events", f"its row says that event {self._last_seq} is the last, there are {self._seq}")
+        if self._status in _FINAL and self._completed_at is None:
+            self._wrong("ended", f"it is {self._status} and its row does not say since when")
         told = self._ended or "open"
         if told != (self._status if self._status in _FINAL else "open"):
             self._wrong("status", f"it is {self._status} in its row and {told} by its events")

@@ -71,9 +71,9 @@ class Database:
 
     def add_step(self, execution_id: str, name: str, status: str, attempt: int, round_: int) -> None:
         self.sql(
-            "INSERT INTO steps (execution_id, step, status, attempt, round, failures, lost)"
-            " VALUES (?, ?, ?, ?, ?, 0, 0)",
-            execution_id, name, status, attempt, round_,
+            "INSERT INTO steps (execution_id, step, status, attempt, round, failures, lost, output)"
+            " VALUES (?, ?, ?, ?, ?, 0, 0, ?)",
+            execution_id, name, status, attempt, round_, "{}" if status == "completed" else None,
         )  # fmt: skip
 
     def keep(self, execution_id: str, key: str, tier: str, content: bytes) -> None:
@@ -178,6 +178,11 @@ DAMAGES = {
         "ended", "exec_runs", "UPDATE steps SET status = 'waiting' WHERE execution_id = 'exec_runs' AND step = 'b'"),
     "paused without a reason": (
         "ended", "exec_runs", "UPDATE executions SET status = 'paused' WHERE execution_id = 'exec_runs'"),
+    "a result without an output": (
+        "data", "exec_done", "UPDATE steps SET output = NULL WHERE execution_id = 'exec_done' AND step = 'b'"),
+    "an end without a time": (
+        "ended", "exec_done", "UPDATE executions SET completed_at = NULL WHERE execution_id = 'exec_done'"),
+    "a load of nobody": ("orphan", "exec_gone", "INSERT INTO loads VALUES ('exec_gone', 2)"),
     "the bytes of a value are gone": ("data", "exec_runs", "DELETE FROM contents"),
     "a value is not noted": ("data", "exec_runs", "DELETE FROM blobs"),
     "nobody refers to an output": ("data", "exec_runs", "DELETE FROM blob_refs WHERE execution_id = 'exec_runs'"),

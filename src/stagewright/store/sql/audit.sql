@@ -8,7 +8,7 @@ LIMIT ?2;
 
 -- name: audit_steps
 -- Steps of a range of executions, in order; also of executions that are not there.
-SELECT execution_id, step, status, attempt, round, waiting
+SELECT execution_id, step, status, attempt, round, waiting, output IS NOT NULL OR output_ref IS NOT NULL
 FROM steps
 WHERE (execution_id, step) > (?1, ?2)
   AND execution_id <= ?3
@@ -37,6 +37,10 @@ UNION ALL
 SELECT 'submit key', k.execution_id, k.scope || ' ' || k.key
 FROM submit_keys AS k
 WHERE NOT EXISTS (SELECT 1 FROM executions AS e WHERE e.execution_id = k.execution_id)
+UNION ALL
+SELECT 'count of loads', l.execution_id, CAST(l.crashes AS TEXT)
+FROM loads AS l
+WHERE NOT EXISTS (SELECT 1 FROM executions AS e WHERE e.execution_id = l.execution_id)
 LIMIT ?1;
 
 -- name: audit_unreferenced
