@@ -116,6 +116,18 @@ async def serve(settings: Settings, *, verbose: bool = False, out: TextIO | None
     return 0
 
 
+async def _serve_until(stop: asyncio.Event, door: Door, url: str, out: TextIO) -> None:
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        serving = await door.open()
+        gc.freeze()  # what a server is made of lives as long as it does
+        print(f"stagewright ready at {url}", file=out, flush=True)
+        await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        await door.close()
+
+
 @contextlib.contextmanager
 def _stopping_on_signals(stop: asyncio.Event) -> Iterator[None]:
     loop = asyncio.get_running_loop()
@@ -143,18 +155,6 @@ async def _is_started(runtime: Runtime, url: str, stop: asyncio.Event) -> bool:
     finally:
         starting.cancel()
         stopping.cancel()
-
-
-async def _serve_until(stop: asyncio.Event, door: Door, url: str, out: TextIO) -> None:
-    stopping = asyncio.create_task(stop.wait(), name="stop")
-    try:
-        serving = await door.open()
-        gc.freeze()  # what a server is made of lives as long as it does
-        print(f"stagewright ready at {url}", file=out, flush=True)
-        await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stopping.cancel()
-        await door.close()
 
 
 def _is_worth_telling(record: logging.LogRecord) -> bool:
