@@ -10,6 +10,10 @@ from stagewright.cli.options import Data, settings_of
 from stagewright.cli.screen import Screen
 
 
+def _leave(*_: object) -> None:
+    raise SystemExit(0)
+
+
 def up(
     screen: Screen,
     host: Annotated[str | None, typer.Option(help="The address to listen on [default: 127.0.0.1].")] = None,
@@ -44,7 +48,3 @@ def up(
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(serve(settings, verbose=screen.is_verbose))
     raise typer.Exit(code)
-
-
-def _leave(*_: object) -> None:
-    raise SystemExit(0)
