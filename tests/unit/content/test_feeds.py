@@ -103,3 +103,66 @@ def test_what_is_no_feed_is_named(body: bytes, found: str) -> None:
     with pytest.raises(NotAFeed, match="expected") as raised:
         parse_feed(body, url="https://feed.example/")
     assert found in str(raised.value)
+
+
+RELATIVE = """<?xml version="1.0"?><rss version="2.0"><channel><title>Crumb</title>{head}
+<item><title>Rye</title><link>/2026/11/x</link></item><item><title>Oat</title><link>y</link></item></channel></rss>"""
+
+
+@pytest.mark.parametrize(
+    ("head", "url", "links"),
+    [
+        (
+            "<link>https://crumb.example/blog/</link>",
+            "file:///feeds/crumb.xml",
+            ["https://crumb.example/2026/11/x", "https://crumb.example/blog/y"],
+        ),
+        (
+            "<link>https://crumb.example/blog/</link>",
+            "https://feeds.example/crumb",
+            ["https://crumb.example/2026/11/x", "https://crumb.example/blog/y"],
+        ),
+        ("<link>/blog/</link>", "https://feeds.example/a", ["https://feeds.example/2026/11/x"]),
+        ("", "https://feeds.example/a/b", ["https://feeds.example/2026/11/x", "https://feeds.example/a/y"]),
+        ("", "file:///feeds/crumb.xml", [None, None]),
+        ("<link>javascript:alert(1)</link>", "file:///feeds/crumb.xml", [None, None]),
+    ],
+)
+def test_relative_links_of_rss_are_taken_from_the_link_of_the_channel_or_else_the_address_of_the_feed(
+    head: str, url: str, links: list[str | None]
+) -> None:
+    found = [a["url"] for a in parse_feed(RELATIVE.format(head=head).encode(), url=url).articles]
+    assert found[: len(links)] == links
+
+
+def test_relative_links_of_atom_are_taken_from_its_base_or_else_the_address_of_the_feed() -> None:
+    entry = "<entry{}><title>T</title><link href='u'/><id>i{}</id></entry>"
+    body = "<feed xmlns='http://www.w3.org/2005/Atom'><title>A</title><link href='https://h.example/'/>{}{}</feed>"
+    body = body.format(entry.format("", 1), entry.format(" xml:base='https://b.example/k/'", 2))
+    found = [a["url"] for a in parse_feed(body.encode(), url="https://feed.example/x/a.atom").articles]
+    assert found == ["https://feed.example/x/u", "https://b.example/k/u"]
+    assert parse_feed(body.encode(), url="file:///a.atom").articles[0]["url"] == "https://h.example/u"
+
+
+CUT = (
+    "<rss version='2.0'><channel><title>C</title><item><title>Whole</title><link>https://c.example/</link></item><item>"
+)
+
+
+@pytest.mark.parametrize(
+    ("end", "title"),
+    [
+        ("<link>https://c.example/2</link><title>Keeping a starter ali", "Keeping a starter ali…"),
+        ("<guid>2</guid><title><![CDATA[Keeping a <i>starter</i> ali", "Keeping a starter ali…"),
+        ("<guid>2</guid><description>Rye flour feeds the yeas", "Rye flour feeds the yeas…"),
+        ("<description>Rye feeds it.</description><title>Keeping a starter ali", "Rye feeds it."),
+        (
+            f"<description>{'Flour and water and time ' * 9}.</description><title>Keep",
+            "Flour and water and time Flour and water and time Flour and water and time…",
+        ),
+        ("<guid>2</guid><title>", "Untitled"),
+    ],
+)
+def test_an_article_whose_title_was_cut_off_is_called_by_the_beginning_of_its_text(end: str, title: str) -> None:
+    articles = parse_feed((CUT + end).encode(), url="https://c.example/feed").articles
+    assert [a["title"] for a in articles] == ["Whole", title]

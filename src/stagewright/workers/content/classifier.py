@@ -11,13 +11,14 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from stagewright.sdk import Context, Result, Worker
+from stagewright.workers.content.feeds import TITLE_OF_TEXT_CHARS
 from stagewright.workers.content.inputs import article_list, number_input, refuse, text_input
 from stagewright.workers.content.keyphrases import Keyphrase, keyphrases
 from stagewright.workers.content.language import detect
 from stagewright.workers.content.relevance import Document, Relevance, rank
 from stagewright.workers.content.similarity import near_duplicates
 from stagewright.workers.content.taxonomy import OTHER, labels_of
-from stagewright.workers.content.text import clean, one_line, terms
+from stagewright.workers.content.text import beginning, clean, one_line, terms
 
 ARTICLES_MAX = 5_000
 TOPIC_CHARS_MAX = 500
@@ -68,7 +69,7 @@ def _tidied(article: Mapping[str, Any], place: int) -> dict[str, Any]:
     for field, limit in _FIELD_CHARS.items():
         value = own.get(field)
         own[field] = clean(value, limit=limit) if isinstance(value, str) else ""
-    own["title"] = one_line(own["title"]) or one_line(own["summary"] or own["content_text"])[:80]
+    own["title"] = one_line(own["title"]) or beginning(own["summary"] or own["content_text"], TITLE_OF_TEXT_CHARS)
     own["id"] = str(own.get("id") or f"article-{place + 1}")
     published = own.get("published")
     own["published"] = published if isinstance(published, str) and published else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import xml.sax
 from calendar import timegm
 from collections.abc import Mapping
@@ -18,13 +19,16 @@ from urllib.parse import urljoin, urlsplit
 
 import feedparser
 
-from stagewright.workers.content.text import one_line, plain_text
+from stagewright.workers.content.text import beginning, one_line, plain_text
 
 ITEMS_MAX = 2_000  # read of one feed
 TITLE_CHARS = 300
 SUMMARY_CHARS = 2_000
 CONTENT_CHARS = 20_000
 NAME_CHARS = 200
+TITLE_OF_TEXT_CHARS = 80  # of the text, where an article has no title
+_CUT_TAIL_BYTES = 2 * CONTENT_CHARS
+_CUT = re.compile(rb"<(title|description|summary)(?:\s[^<>]*)?>(?:\s*<!\[CDATA\[((?:(?!\]\]>).)*)|([^<]*))$", re.DOTALL)
 _YEARS = (1990, 2100)  # a date outside is a mistake of the feed
 _JSON_FEED = "jsonfeed.org/version/"
 
@@ -69,12 +73,14 @@ def _json_feed(body: bytes, url: str) -> Feed:
     title = _line(feed.get("title"), TITLE_CHARS)
     language = _line(feed.get("language"), NAME_CHARS) or None
     problems = ["no version" for _ in range(1) if _JSON_FEED not in str(feed.get("version"))]
+    base = _base(url, _line(feed.get("home_page_url"), SUMMARY_CHARS))
     entries = [item for item in items[:ITEMS_MAX] if isinstance(item, dict)]
     if len(entries) < min(len(items), ITEMS_MAX):
         problems.append("some items are no objects and were left out")
     articles = [
         _article(
             feed_url=url,
+            base=base,
             feed_title=title,
             guid=_line(item.get("id"), SUMMARY_CHARS),
             link=_line(item.get("url") or item.get("external_url"), SUMMARY_CHARS),
@@ -97,9 +103,8 @@ def _json_author(value: Mapping[str, Any]) -> str:
 
 
 def _xml_feed(body: bytes, url: str, content_type: str) -> Feed:
-    headers = {"content-location": url}
-    if content_type:
-        headers["content-type"] = content_type
+    # Without the address of the feed the library leaves relative links as they are, but for a declared `xml:base`.
+    headers = {"content-type": content_type} if content_type else {}
     try:
         # Markup is removed here afterwards, so that the library's own and slower cleaning would be work for nothing.
         found = feedparser.parse(io.BytesIO(body), response_headers=headers, sanitize_html=False)
@@ -112,9 +117,30 @@ def _xml_feed(body: bytes, url: str, content_type: str) -> Feed:
     head = found.feed
     title = _line(head.get("title"), TITLE_CHARS)
     language = _line(head.get("language"), NAME_CHARS) or None
-    articles = [_entry(entry, url, title, language) for entry in found.entries[:ITEMS_MAX]]
     kind = version[:4] if version.startswith("atom") else version[:3] if version.startswith("rss") else "unknown"
-    return Feed(title, kind, language, _unique(articles), _problems(found))
+    link = _line(head.get("link"), SUMMARY_CHARS)
+    # RSS says not what a relative link is relative to; what feeds mean is the site. Atom means its own address.
+    base = _base(url, link) if kind == "atom" else _base(_address(link, url) or "", url)
+    problems = _problems(found)
+    if problems and found.entries:
+        _mend_last(found.entries[-1], body)
+    articles = [_entry(entry, url, base, title, language) for entry in found.entries[:ITEMS_MAX]]
+    return Feed(title, kind, language, _unique(articles), problems)
+
+
+def _base(*candidates: str) -> str:
+    """Return the first http(s) address, or an empty text: a link relative to a local file leads nowhere."""
+    return next((c for c in candidates if c.startswith(("http://", "https://"))), "")
+
+
+def _mend_last(entry: dict[str, Any], body: bytes) -> None:
+    """Give the last entry of a feed that ends within an element the text before the end, which the library drops."""
+    match = _CUT.search(body[-_CUT_TAIL_BYTES:])
+    if match is None or any(entry.get(field) for field in ("title", "summary", "content")):
+        return
+    text = one_line(plain_text((match[2] or match[3] or b"").decode("utf-8", "replace"), limit=CONTENT_CHARS))
+    if text:
+        entry["title" if match[1] == b"title" else "summary"] = f"{text}…"
 
 
 def _seen_instead(body: bytes) -> str:
@@ -135,12 +161,13 @@ def _problems(found: Mapping[str, Any]) -> tuple[str, ...]:
     return ()
 
 
-def _entry(entry: Mapping[str, Any], url: str, feed_title: str, language: str | None) -> dict[str, Any]:
+def _entry(entry: Mapping[str, Any], url: str, base: str, feed_title: str, language: str | None) -> dict[str, Any]:
     contents = [c for c in entry.get("content") or [] if isinstance(c, Mapping)]
     content = max((_text(c.get("value")) for c in contents), key=len, default="")
     declared = next((c["language"] for c in contents if c.get("language")), None)
     return _article(
         feed_url=url,
+        base=base,
         feed_title=feed_title,
         guid=_line(entry.get("id"), SUMMARY_CHARS),
         link=_line(entry.get("link"), SUMMARY_CHARS),
@@ -156,6 +183,7 @@ def _entry(entry: Mapping[str, Any], url: str, feed_title: str, language: str | 
 def _article(
     *,
     feed_url: str,
+    base: str,
     feed_title: str,
     guid: str,
     link: str,
@@ -166,14 +194,14 @@ def _article(
     published: str | None,
     language: str | None,
 ) -> dict[str, Any]:
-    address = _address(link, feed_url)
+    address = _address(link, base)
     identity = guid or address or f"{title}\n{published}"
     digest = blake2b(f"{feed_url}\n{identity}".encode("utf-8", "replace"), digest_size=8).hexdigest()
     text = content or summary
     return {
         "id": f"art_{digest}",
         "url": address,
-        "title": one_line(title)[:TITLE_CHARS] or one_line(text)[:80] or "Untitled",
+        "title": one_line(title)[:TITLE_CHARS] or beginning(text, TITLE_OF_TEXT_CHARS) or "Untitled",
         "summary": (summary or content)[:SUMMARY_CHARS],
         "content_text": text[:CONTENT_CHARS],
         "author": author or None,
@@ -189,12 +217,12 @@ def _unique(articles: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
     return tuple({article["id"]: article for article in reversed(articles)}.values())[::-1]
 
 
-def _address(link: str, feed_url: str) -> str | None:
+def _address(link: str, base: str) -> str | None:
     """Return an absolute http(s) address or None; a link with another scheme could do harm in a report."""
     if not link:
         return None
     try:
-        joined = urljoin(feed_url, link) if feed_url.startswith("http") else link
+        joined = urljoin(base, link) if base.startswith("http") else link
         parts = urlsplit(joined)
         return joined if parts.scheme in ("http", "https") and parts.hostname else None
     except ValueError:

@@ -67,6 +67,19 @@ def plain_text(markup: str, *, limit: int) -> str:
     return clean(root.text(deep=True), limit=limit)
 
 
+def beginning(text: str, limit: int) -> str:
+    """Return a text on one line; of one longer than `limit` characters its first whole words and an ellipsis."""
+    line = one_line(text)
+    if len(line) <= limit:
+        return line
+    return line[:limit].rsplit(" ", 1)[0].rstrip(" ,;:.–-") + "…"
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a number with its noun in the form that fits, by default the singular and `s`."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def clean(text: str, *, limit: int) -> str:
     """Normalise to NFC, drop control and formatting characters, fold white space, cut at `limit` characters.
 
