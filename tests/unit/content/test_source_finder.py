@@ -168,3 +168,85 @@ async def test_inputs_that_do_not_fit_are_refused_by_name(
     with pytest.raises(Terminal) as raised:
         await find(inputs, ctx)
     assert str(raised.value).startswith(start)
+
+
+async def test_files_of_a_folder_that_are_no_feeds_are_named_with_the_reason(
+    ctx: FolderContext, tmp_path: Path
+) -> None:
+    # given a feed among files that are none
+    (tmp_path / "news.xml").write_bytes(FEED)
+    (tmp_path / "empty.xml").touch()
+    (tmp_path / "noise.rss").write_bytes(bytes(range(256)))
+    (tmp_path / "notes.txt").write_text("buy flour")
+    (tmp_path / ".hidden").touch()
+    # when the folder is looked at
+    output = await search(ctx, str(tmp_path))
+    # then each of the others is said to have given nothing, and why
+    assert [feed["title"] for feed in output["feeds"]] == ["News of the coast"]
+    reasons = {Path(s["source"]).name: s["reason"] for s in output["skipped"]}
+    assert reasons == {
+        "empty.xml": "the file is empty",
+        "noise.rss": "neither a feed nor an OPML file",
+        "notes.txt": "not opened: in a folder only files whose names end in "
+        ".atom, .feed, .json, .opml, .rdf, .rss, .xml are",
+    }
+    assert output["skipped_total"] == 3
+
+
+async def test_many_files_of_other_kinds_do_not_crowd_out_what_else_was_skipped(
+    ctx: FolderContext, tmp_path: Path
+) -> None:
+    (tmp_path / "news.xml").write_bytes(FEED)
+    for number in range(250):
+        (tmp_path / f"{number:03d}.png").touch()
+    output = await search(ctx, [str(tmp_path), str(tmp_path / "missing.xml")])
+    assert len(output["skipped"]) == 22
+    assert output["skipped"][20]["reason"].startswith("230 more files were not opened")
+    assert output["skipped"][21]["source"].endswith("missing.xml")
+    assert output["skipped_total"] == 251
+
+
+async def test_what_is_skipped_beyond_the_bound_is_counted(ctx: FolderContext, tmp_path: Path) -> None:
+    (tmp_path / "news.xml").write_bytes(FEED)
+    lines = "".join(f"./gone-{number}.xml\n" for number in range(230))
+    (tmp_path / "list.txt").write_text(f"./news.xml\n{lines}")
+    output = await search(ctx, str(tmp_path / "list.txt"))
+    assert (len(output["skipped"]), output["skipped_total"]) == (200, 230)
+
+
+async def test_plain_links_of_a_page_that_look_like_feeds_are_opened(ctx: FolderContext, site: Site) -> None:
+    # given a listing of a folder, as web servers make them
+    site.answers["/feeds/"] = Answer(
+        b"<html><head><title>Index of /feeds/</title></head><body><a href='../'>../</a>"
+        b"<a href='crumb.xml'>crumb.xml</a><a href='crumb.xml#top'>again</a><a href='map.xml'>map.xml</a>"
+        b"<a href='gone.rss'>gone</a><a href='/blog/rss/'>RSS</a><a href='photo.png'>photo</a>"
+        b"<a href='mailto:a@b.example'>mail</a><a href='javascript:x.xml'>x</a></body></html>"
+    )
+    site.answers["/feeds/crumb.xml"] = Answer(FEED)
+    site.answers["/feeds/map.xml"] = Answer(b"<urlset/>")
+    site.answers["/blog/rss/"] = Answer(ATOM)
+    # when the page is a source
+    output = await search(ctx, site.url("/feeds/"))
+    # then its feeds are found, each link is opened once, and the others are named
+    assert [(feed["url"], feed["title"], feed["kind"]) for feed in output["feeds"]] == [
+        (site.url("/feeds/crumb.xml"), "News of the coast", "rss"),
+        (site.url("/blog/rss/"), "Notes", "atom"),
+    ]
+    assert site.paths() == ["/feeds/", "/feeds/crumb.xml", "/feeds/map.xml", "/feeds/gone.rss", "/blog/rss/"]
+    assert [(s["source"], s["reason"]) for s in output["skipped"]] == [
+        (site.url("/feeds/map.xml"), "linked by a page, but neither a feed nor an OPML file"),
+        (site.url("/feeds/gone.rss"), "the server answered 404"),
+    ]
+
+
+async def test_plain_links_come_after_the_alternate_links_and_are_bounded(ctx: FolderContext, site: Site) -> None:
+    links = "".join(f"<a href='/{number}.xml'>{number}</a>" for number in range(40))
+    site.answers["/"] = Answer(
+        b"<html><head><link rel='alternate' type='application/rss+xml' title='Posts' href='/posts.xml'></head><body>"
+        b"<a href='/posts.xml'>RSS</a>" + links.encode() + b"</body></html>"
+    )
+    site.answers["/0.xml"] = Answer(FEED)
+    output = await search(ctx, site.url("/"))
+    assert [feed["title"] for feed in output["feeds"]] == ["Posts", "News of the coast"]
+    assert site.paths() == ["/", *(f"/{number}.xml" for number in range(20))]
+    assert output["skipped"][-1]["reason"] == "20 more links that look like feeds were not opened"

@@ -6,6 +6,7 @@ import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import urlsplit
 
 from selectolax.lexbor import LexborHTMLParser
 
@@ -31,6 +32,7 @@ _ROOTS: tuple[tuple[re.Pattern[bytes], Kind], ...] = (
 )
 _TITLE = re.compile(r"<(?:\w+:)?title[^>]*>(.*?)</(?:\w+:)?title>", re.DOTALL | re.IGNORECASE)
 _JSON_TITLE = re.compile(r'"title"\s*:\s*"((?:[^"\\]|\\.){0,300})"')
+_FEED_NAME = re.compile(r"rss2?|atom|feeds?|.+\.(?:xml|rss|atom|rdf|json|opml|feed)")
 _LIST_LINE = re.compile(r"(?:https?|file|feed)://\S+|[^\s<>{}]+\.\w{2,5}|[./~][^\s<>{}]*")
 
 
@@ -100,6 +102,22 @@ def page_feeds(body: bytes) -> tuple[list[Named], str | None]:
         if kind and "alternate" in relations and attributes.get("href"):
             named.append(Named(attributes["href"] or "", one_line(attributes.get("title") or "")[:300], kind))
     return named[:NAMED_MAX], base.attributes.get("href") if base else None
+
+
+def page_links(body: bytes) -> list[Named]:
+    """Return the plain links of a web page whose address looks like one of a feed, as a listing of a folder has."""
+    page = LexborHTMLParser(body.decode("utf-8", "replace"))
+    hrefs = ((link.attributes.get("href") or "").strip() for link in page.css("a[href]"))
+    return [Named(href, "", "unknown") for href in dict.fromkeys(hrefs) if _is_feed_like(href)][:NAMED_MAX]
+
+
+def _is_feed_like(href: str) -> bool:
+    try:
+        parts = urlsplit(href)
+    except ValueError:
+        return False
+    name = parts.path.rstrip("/").rsplit("/", 1)[-1].lower()
+    return parts.scheme in ("", "http", "https", "feed") and _FEED_NAME.fullmatch(name) is not None
 
 
 def list_entries(body: bytes) -> list[Named]:

@@ -7,26 +7,26 @@ a remote feed that an OPML document lists is taken at its word, because the fetc
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
 from stagewright.sdk import Context, Result, Retry, Terminal, Worker
+from stagewright.workers.content.folder import ENDINGS, FOLDER_FILES_MAX, folder_files
 from stagewright.workers.content.http import LIMITS, Limits, Reader, Trouble
 from stagewright.workers.content.inputs import count_input, refuse, text_input
 from stagewright.workers.content.places import Place, Unusable, locate
 from stagewright.workers.content.sniff import (
     FEED_KINDS,
-    HEAD_BYTES,
     Kind,
     Named,
     kind_of,
     list_entries,
     opml_feeds,
     page_feeds,
+    page_links,
     title_of,
 )
 from stagewright.workers.content.text import terms
@@ -35,14 +35,13 @@ SOURCES_MAX = 200
 LIMIT_DEFAULT, LIMIT_MAX = 200, 1_000  # feeds found
 FOLLOWED_MAX = 400  # documents opened in one attempt
 DEPTH_MAX = 3  # a list may name a list that names a list
-FOLDER_FILES_MAX = 5_000
-FOLDER_DEPTH_MAX = 8
-SKIPPED_MAX = 200
+SKIPPED_MAX = 200  # named; the others are counted
+FOLDER_OTHERS_MAX = 20  # files of other kinds named of one folder, so that they leave room for what was tried
+PAGE_LINKS_MAX = 20  # plain links of one page that are opened to see whether they are feeds
 BUDGET_S = 240.0
 TOPIC_CHARS_MAX = 500
 RETRY_AFTER_S_MAX = 300.0  # the longest wait asked for when no source answered for now
 COMMON_PATHS = ("/feed", "/rss.xml", "/atom.xml", "/index.xml", "/feed.json")
-_ENDINGS = frozenset({".xml", ".rss", ".atom", ".rdf", ".json", ".opml", ".feed"})
 
 worker = Worker(
     "rss-source-finder",
@@ -60,6 +59,7 @@ class _Search:
     limit: int
     feeds: dict[str, dict[str, str]] = field(default_factory=dict)
     skipped: list[dict[str, str]] = field(default_factory=list)
+    skipped_total: int = 0
     opened: set[str] = field(default_factory=set)
     troubles: list[Trouble] = field(default_factory=list)
 
@@ -71,8 +71,9 @@ class _Search:
         elif known["kind"] == "unknown":
             known["kind"] = kind
 
-    def skip(self, source: str, reason: object) -> None:
-        """Note a source that gave nothing."""
+    def skip(self, source: str, reason: object, *, count: int = 1) -> None:
+        """Note a source, or so many under one name, that gave nothing."""
+        self.skipped_total += count
         if len(self.skipped) < SKIPPED_MAX:
             self.skipped.append({"source": source[:500], "reason": str(reason)[:500]})
 
@@ -82,7 +83,8 @@ async def find(inputs: dict[str, Any], ctx: Context) -> Result:
     """Find feeds.
 
     Inputs: `sources` (a path or address, or a list of them), `topic` (feeds named after it come first), `limit`.
-    Output: `feeds` with url, title, kind (rss, atom, rdf, json, unknown) and found_in; `skipped` with source, reason.
+    Output: `feeds` with url, title, kind (rss, atom, rdf, json, unknown) and found_in; `skipped` with source, reason
+    (at most 200), `skipped_total`.
     Errors: Terminal `bad_input`, Terminal `no_source`, Retry `sources_unavailable` if only the network failed.
     """
     return await find_within(inputs, ctx, limits=LIMITS, budget_s=BUDGET_S)
@@ -111,7 +113,8 @@ async def find_within(inputs: Mapping[str, Any], ctx: Context, *, limits: Limits
         search.skip(feed["url"], f"beyond the limit of {limit} feeds")
     errors = [f"{skipped['source']}: {skipped['reason']}" for skipped in search.skipped]
     summary = {"items_processed": len(feeds[:limit]), "errors": errors}
-    return Result({"feeds": feeds[:limit], "skipped": search.skipped}, summary=summary)
+    output = {"feeds": feeds[:limit], "skipped": search.skipped, "skipped_total": search.skipped_total}
+    return Result(output, summary=summary)
 
 
 def _wanted(inputs: Mapping[str, Any]) -> list[str]:
@@ -131,7 +134,8 @@ def _wanted(inputs: Mapping[str, Any]) -> list[str]:
 def _nothing_found(search: _Search) -> Terminal | Retry:
     reasons = "; ".join(f"{s['source']}: {s['reason']}" for s in search.skipped[:3])
     message = f"sources: expected at least one feed, found none ({reasons})"
-    if search.troubles and all(t.is_transient for t in search.troubles) and len(search.troubles) == len(search.skipped):
+    is_transient = bool(search.troubles) and all(t.is_transient for t in search.troubles)
+    if is_transient and len(search.troubles) == search.skipped_total:
         waits = [t.after_s for t in search.troubles if t.after_s is not None]
         after_s = min(min(waits), RETRY_AFTER_S_MAX) if waits else None
         return Retry(f"{message}; trying again may help", after_s=after_s, code="sources_unavailable")
@@ -224,58 +228,85 @@ def _located(search: _Search, address: str, base: Place) -> Place | None:
 async def _page(search: _Search, body: bytes, place: Place, depth: int) -> None:
     """Note the feeds that a page links; only where there are none, try the usual addresses of its host."""
     named, base = await asyncio.to_thread(page_feeds, body)
+    links = await asyncio.to_thread(page_links, body)
+    start = place
     if base and place.address is not None:
         place = locate(base, place)
     if named:
         await _all_named(search, named, place, depth, trusted=True)
-        return
-    if place.address is None:
+    found = await _links(search, links, place, start, depth)
+    if not named and not found:
+        await _usual_addresses(search, place)
+
+
+async def _links(search: _Search, links: Sequence[Named], base: Place, page: Place, depth: int) -> int:
+    """Open the plain links that look like feeds and return how many lead to one."""
+    places = {place.url: place for link in links if (place := _located(search, link.address, base)) is not None}
+    places.pop(page.url, None)
+    fresh = [place for url, place in places.items() if url not in search.opened and url not in search.feeds]
+    found = len(places) - len(fresh)
+    for place in fresh[:PAGE_LINKS_MAX]:
+        found += await _link(search, place, page, depth)
+    beyond = len(fresh) - PAGE_LINKS_MAX
+    if beyond > 0:
+        search.skip(page.url, f"{beyond} more links that look like feeds were not opened", count=beyond)
+    return found
+
+
+async def _link(search: _Search, place: Place, page: Place, depth: int) -> bool:
+    """Open a link of a page; one that leads to anything but a feed or a list of them is noted and not followed."""
+    if len(search.opened) >= FOLLOWED_MAX:
+        search.skip(place.url, f"more than {FOLLOWED_MAX} documents; not opened")
+        return False
+    search.opened.add(place.url)
+    try:
+        body, reached = await _open(search, place)
+        if kind_of(body) not in FEED_KINDS | {"opml"}:
+            raise Unusable("linked by a page, but neither a feed nor an OPML file")
+        await _document(search, body, reached, page.url, depth + 1)
+    except (Unusable, Trouble) as error:
+        if isinstance(error, Trouble):
+            search.troubles.append(error)
+        search.skip(place.url, error)
+        return False
+    return True
+
+
+async def _usual_addresses(search: _Search, page: Place) -> None:
+    if page.address is None:
         raise Unusable("the page links no feed")
     for path in COMMON_PATHS:
         try:
-            reply = await search.reader.get(urljoin(place.address, path))
+            reply = await search.reader.get(urljoin(page.address, path))
         except Trouble:
             continue  # most hosts have none of these, so a miss is no news
         kind = kind_of(reply.body)
         if kind in FEED_KINDS:
-            search.add(locate(reply.url), title=title_of(reply.body), kind=kind, found_in=place.url)
+            search.add(locate(reply.url), title=title_of(reply.body), kind=kind, found_in=page.url)
             return
     raise Unusable(f"the page links no feed, and none is at {', '.join(COMMON_PATHS)}")
 
 
 async def _folder(search: _Search, folder: Path) -> None:
     """Note the feeds of a folder and of the OPML files in it; other lists and pages there are not followed."""
-    found = await asyncio.to_thread(lambda: [(p, _head(p)) for p in _files(folder)])
+    listing = await asyncio.to_thread(folder_files, folder)
     usable = 0
-    for path, head in found:
+    for path, head in listing.opened:
         kind = kind_of(head)
         usable += kind in FEED_KINDS or kind == "opml"
         if kind in FEED_KINDS:
             search.add(Place(path=path), title=title_of(head), kind=kind, found_in=folder.as_uri())
         elif kind == "opml":
             await _follow(search, str(path), None, folder.as_uri(), 1)
+        else:
+            search.skip(str(path), "neither a feed nor an OPML file" if head else "the file is empty")
+    endings = ", ".join(sorted(ENDINGS))
+    for path in listing.others[:FOLDER_OTHERS_MAX]:
+        search.skip(str(path), f"not opened: in a folder only files whose names end in {endings} are")
+    beyond = len(listing.others) - FOLDER_OTHERS_MAX
+    if beyond > 0:
+        search.skip(str(folder), f"{beyond} more files were not opened, as they end in none of {endings}", count=beyond)
+    if listing.is_cut:
+        search.skip(str(folder), f"has more than {FOLDER_FILES_MAX} files; the rest was not looked at")
     if not usable:
-        raise Unusable(f"no feed among the files of {folder} that end in {', '.join(sorted(_ENDINGS))}")
-
-
-def _head(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(4 * HEAD_BYTES)
-    except OSError:
-        return b""
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """Yield files with the ending of a feed in a stable order; links to folders are not entered."""
-    seen = 0
-    for root, folders, files in os.walk(folder):
-        is_deep = len(Path(root).relative_to(folder).parts) >= FOLDER_DEPTH_MAX
-        folders[:] = [] if is_deep else sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            seen += 1
-            if seen > FOLDER_FILES_MAX:
-                return
-            path = Path(root) / name
-            if path.suffix.lower() in _ENDINGS and path.is_file():  # a pipe would be waited for without end
-                yield path
+        raise Unusable(f"no feed among the files of {folder} that end in {endings}")
