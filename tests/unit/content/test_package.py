@@ -70,3 +70,10 @@ def resolved(text: str, scope: dict[str, Any]) -> Any:
     for name in text.removeprefix("${{ ").removesuffix(" }}").split("."):
         value = value[name]
     return value
+
+
+def test_what_the_finder_skipped_reaches_the_report() -> None:
+    pipeline = load_text(content.pipelines()[0].read_text(encoding="utf-8"))
+    inputs = pipeline.stages[-1].inputs
+    assert inputs["skipped"] == "${{ stages.sources.output.skipped }}"
+    assert inputs["skipped_total"] == "${{ stages.sources.output.skipped_total }}"

@@ -52,17 +52,18 @@ def series_of(labels: Sequence[str]) -> list[Series]:
 
 
 def draw(points: Sequence[Point], series: Sequence[Series]) -> str:
-    """Return the SVG, or an empty text where no article has a date."""
+    """Return the SVG, or an empty text where no article has a date; of a single series, colours tell nothing."""
     if not points:
         return ""
     starts, unit = _periods(min(p.day for p in points), max(p.day for p in points))
     colours = {s.label: s.colour for s in series}
     last = series[-1].colour if series else "--c0"
     colour = {p.label: colours.get(p.label, last) for p in points}
+    coloured = ", coloured by label" if len(series) > 1 else ""
     parts = [
         f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-labelledby="chart-title chart-text">',
         '<title id="chart-title">Articles over time</title>',
-        f'<desc id="chart-text">{len(points)} dated articles by {unit}, coloured by label; below, '
+        f'<desc id="chart-text">{len(points)} dated articles by {unit}{coloured}; below, '
         "each article by date and relevance. The table of articles has the same figures.</desc>",
         *_bars(points, starts, unit, series, colour),
         *_dots(points, starts, colour),

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
-from urllib.parse import urlsplit
 
 from stagewright.workers.content import chart, textrank
-from stagewright.workers.content.places import Unusable, locate
+from stagewright.workers.content.feeds import TITLE_OF_TEXT_CHARS
+from stagewright.workers.content.grouping import REST, grouping_of
+from stagewright.workers.content.source_list import Source, short, skipped_of, sources_of, web_address
 from stagewright.workers.content.taxonomy import OTHER
-from stagewright.workers.content.text import clean, one_line, sentences
+from stagewright.workers.content.text import beginning, clean, counted, sentences
 
 HIGHLIGHTS = 5
 SECTIONS_MAX = 30
@@ -44,25 +45,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The articles whose first label this is, best first; `total` counts those not shown as well."""
+    """The articles that share a first label or a phrase, best first; `total` counts those not shown as well."""
 
     label: str
     colour: str
     entries: tuple[Entry, ...]
     total: int
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A feed with how much of it was read and how much of that was relevant."""
-
-    title: str
-    url: str | None
-    place: str
-    items: int
-    relevant: int
-    status: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +68,10 @@ class Findings:
     picture: str
     phrases: tuple[tuple[str, int], ...]
     sources: tuple[Source, ...]
+    skipped: tuple[Source, ...]  # tried, and gave no feed
+    skipped_total: int  # with those that are not shown
+    labels: Mapping[str, int]  # first labels with the number of articles
+    by_label: bool  # labels fit the topic, so that sections and colours are by label
     duplicates: tuple[Mapping[str, Any], ...]
     duplicates_total: int
     irrelevant: int
@@ -97,29 +89,38 @@ def findings_of(
     feeds: Sequence[Mapping[str, Any]],
     dropped: Mapping[str, Any],
     keyphrases: Sequence[Mapping[str, Any]],
+    skipped: Sequence[Mapping[str, Any]] = (),
+    skipped_total: int = 0,
 ) -> Findings:
     """Work out a report from classified articles; those marked `relevant: false` are only counted and named."""
     chosen = [a for a in articles if a.get("relevant", True)]
     missed = [a for a in articles if not a.get("relevant", True)]
     entries = [_entry(article) for article in chosen]
     texts = _Texts(chosen, topic)
-    series = chart.series_of([entry.labels[0] for entry in entries])
-    points = [chart.Point(e.day, e.score or 0.0, e.labels[0], e.title) for e in entries if e.day]
+    grouping = grouping_of([entry.labels[0] for entry in entries], [_phrases_of(article) for article in chosen])
+    colours = grouping.names if grouping.by_label else ("Articles",) * len(entries)
+    series = chart.series_of(colours)
+    dated = [(e.day, e, colour) for e, colour in zip(entries, colours, strict=True) if e.day]
+    points = [chart.Point(day, e.score or 0.0, colour, e.title) for day, e, colour in dated]
     days = [entry.day for entry in entries if entry.day]
     duplicates = [d for d in dropped.get("duplicates") or () if isinstance(d, Mapping)]
-    sources = _sources(feeds, articles, chosen)
-    return Findings(
+    phrases = [(str(k["phrase"])[:60], int(k["count"])) for k in keyphrases]
+    told = Findings(
         title=title,
         topic=topic,
         depth=depth,
-        headlines=_headlines(topic, entries, len(articles) + len(duplicates), sources),
+        headlines=(),
         highlights=_highlights(entries, texts, topic),
         entries=tuple(entries),
-        sections=_sections(entries, texts, series, depth),
+        sections=_sections(entries, texts, grouping.names, series, depth),
         series=tuple(series),
         picture=chart.draw(points, series),
-        phrases=tuple((str(k["phrase"])[:60], int(k["count"])) for k in keyphrases[:PHRASES_SHOWN]),
-        sources=sources,
+        phrases=tuple(sorted(phrases[:PHRASES_SHOWN], key=lambda phrase: -phrase[1])),
+        sources=sources_of(feeds, articles, chosen),
+        skipped=skipped_of(skipped),
+        skipped_total=max(skipped_total, len(skipped)),
+        labels=dict(Counter(entry.labels[0] for entry in entries).most_common()),
+        by_label=grouping.by_label,
         duplicates=tuple(_repeats(duplicates[:DUPLICATES_SHOWN], articles)),
         duplicates_total=len(duplicates),
         irrelevant=len(missed),
@@ -127,10 +128,11 @@ def findings_of(
         first_day=min(days, default=None),
         last_day=max(days, default=None),
     )
+    return replace(told, headlines=_headlines(told, len(articles) + len(duplicates)))
 
 
-def _text(value: object, limit: int = 300) -> str:
-    return one_line(clean(value, limit=limit)) if isinstance(value, str) else ""
+def _phrases_of(article: Mapping[str, Any]) -> list[str]:
+    return [found for phrase in article.get("keyphrases") or () if (found := short(phrase, 60))]
 
 
 class _Texts:
@@ -150,29 +152,22 @@ class _Texts:
 
 def _entry(article: Mapping[str, Any]) -> Entry:
     score = article.get("score")
-    labels = tuple(_text(label, 60) for label in article.get("labels") or () if isinstance(label, str))
+    labels = tuple(short(label, 60) for label in article.get("labels") or () if isinstance(label, str))
     return Entry(
-        title=_text(article.get("title")) or "Untitled",
+        title=short(article.get("title")) or _untitled(article),
         url=web_address(article.get("url")),
-        source=_text(article.get("feed_title"), 120) or "unnamed source",
+        source=short(article.get("feed_title"), 120) or "unnamed source",
         day=_day(article.get("published")),
         score=float(score) if isinstance(score, (int, float)) and not isinstance(score, bool) else None,
         labels=labels or (OTHER,),
-        language=_text(article.get("language"), 12) or "und",
-        reason=_text(article.get("reason")),
+        language=short(article.get("language"), 12) or "und",
+        reason=short(article.get("reason")),
     )
 
 
-def web_address(value: object) -> str | None:
-    """Return an http(s) address, or None: other schemes, such as `javascript:`, must not become links."""
-    if not isinstance(value, str) or len(value) > 2_000:
-        return None
-    try:
-        parts = urlsplit(value)
-    except ValueError:
-        return None
-    is_plain = value.isprintable() and " " not in value
-    return value if is_plain and parts.scheme in ("http", "https") and parts.hostname else None
+def _untitled(article: Mapping[str, Any]) -> str:
+    texts = (short(article.get(field)) for field in ("summary", "content_text"))
+    return beginning(next((text for text in texts if text), "Untitled"), TITLE_OF_TEXT_CHARS)
 
 
 def _day(value: object) -> date | None:
@@ -182,27 +177,61 @@ def _day(value: object) -> date | None:
         return None
 
 
-def _headlines(topic: str, entries: Sequence[Entry], read: int, sources: Sequence[Source]) -> tuple[str, ...]:
+def _headlines(findings: Findings, read: int) -> tuple[str, ...]:
     """Say in plain sentences how much was found, what about, when and where."""
+    entries, sources = findings.entries, findings.sources
     if not entries:
-        return (f"None of the {read} articles read fits “{topic}”.",)
+        none = "The one article read does not fit" if read == 1 else f"None of the {read} articles read fits"
+        return (f"{none} “{findings.topic}”.", *_gave_nothing(findings))
     days = sorted(entry.day for entry in entries if entry.day)
     span = f", from {_said(days[0])} to {_said(days[-1])}" if days and days[0] != days[-1] else ""
-    lines = [f"{len(entries)} of {read} articles read fit “{topic}”{span}."]
-    labels = Counter(entry.labels[0] for entry in entries).most_common(3)
-    shares = [f"{label} ({count})" for label, count in labels]
-    lines.append(f"What they are about, most first: {', '.join(shares)}.")
-    months = Counter((day.year, day.month) for day in days)
-    if len(months) > 2:
-        (year, month), count = max(months.items(), key=lambda item: (item[1], item[0]))
-        lines.append(f"The busiest month was {date(year, month, 1):%B %Y} with {count} articles.")
+    fit = "fits" if len(entries) == 1 else "fit"
+    lines = [f"{len(entries)} of {counted(read, 'article')} read {fit} “{findings.topic}”{span}.", _subject(findings)]
+    lines += _busiest([date(day.year, day.month, 1) for day in days])
     best = max(sources, key=lambda s: (s.relevant, -s.items), default=None)
     if best and best.relevant and len(sources) > 1:
-        lines.append(f"{best.title} had most to say: {best.relevant} of its {best.items} articles fit.")
-    failed = sum(1 for source in sources if source.status == "failed")
+        fit = "fits" if best.relevant == 1 else "fit"
+        share = f"{best.relevant} of its {best.items} articles {fit}" if best.items > 1 else "its only article fits"
+        lines.append(f"{best.title} had most to say: {share}.")
+    return (*lines, *_gave_nothing(findings))
+
+
+def _busiest(months: Sequence[date]) -> list[str]:
+    """Name the month of most articles, or the two that have as many; more alike than that tell nothing."""
+    counts = Counter(months)
+    most = max(counts.values(), default=0)
+    top = [f"{month:%B %Y}" for month in sorted(counts) if counts[month] == most]
+    if len(counts) <= 2 or len(top) > 2:
+        return []
+    if len(top) == 1:
+        return [f"The busiest month was {top[0]} with {counted(most, 'article')}."]
+    return [f"The busiest months were {' and '.join(top)} with {counted(most, 'article')} each."]
+
+
+def _subject(findings: Findings) -> str:
+    """Say what the articles are about: their labels, else the phrases that they share, else the best of them."""
+    if findings.by_label:
+        labels = Counter(entry.labels[0] for entry in findings.entries).most_common(3)
+        return f"What they are about, most first: {', '.join(f'{label} ({count})' for label, count in labels)}."
+    if findings.phrases:
+        (phrase, count), *others = findings.phrases[:3]
+        shares = [f"“{phrase}” ({counted(count, 'article')})", *(f"“{p}” ({n})" for p, n in others)]
+        return f"What they share most: {', '.join(shares)}."
+    best = findings.entries[0]
+    return f"The best fit is “{best.title}” ({best.source}{f', {_said(best.day)}' if best.day else ''})."
+
+
+def _gave_nothing(findings: Findings) -> list[str]:
+    failed = sum(1 for source in findings.sources if source.status == "failed")
+    lines = []
     if failed:
-        lines.append(f"{failed} of {len(sources)} sources could not be read; see the list of sources.")
-    return tuple(lines)
+        total = counted(len(findings.sources), "source")
+        lines.append(f"{failed} of {total} could not be read; see the list of sources.")
+    if findings.skipped_total:
+        were = "was" if findings.skipped_total == 1 else "were"
+        total = counted(findings.skipped_total, "source")
+        lines.append(f"{total} {were} skipped; see the list of sources.")
+    return lines
 
 
 def _said(day: date) -> str:
@@ -227,15 +256,15 @@ def _highlights(entries: Sequence[Entry], texts: _Texts, topic: str) -> tuple[tu
 
 
 def _sections(
-    entries: Sequence[Entry], texts: _Texts, series: Sequence[chart.Series], depth: str
+    entries: Sequence[Entry], texts: _Texts, names: Sequence[str], series: Sequence[chart.Series], depth: str
 ) -> tuple[Section, ...]:
-    """Return the articles by their first label, the largest section first and those without a label last."""
+    """Return the articles by their group, the largest section first and those without a group last."""
     colours = {one.label: one.colour for one in series}
     last = series[-1].colour if series else "--c0"
     heaps: dict[str, list[int]] = {}
-    for index, entry in enumerate(entries):
-        heaps.setdefault(entry.labels[0], []).append(index)
-    ranked = sorted(heaps.items(), key=lambda item: (item[0] == OTHER, -len(item[1]), item[0]))
+    for index, name in enumerate(names):
+        heaps.setdefault(name, []).append(index)
+    ranked = sorted(heaps.items(), key=lambda item: (item[0] in (OTHER, REST), -len(item[1]), item[0]))
     count = _SUMMARY_SENTENCES[depth]
     found = []
     for label, own in ranked[:SECTIONS_MAX]:
@@ -245,50 +274,13 @@ def _sections(
     return tuple(found)
 
 
-def _sources(
-    feeds: Sequence[Mapping[str, Any]],
-    articles: Sequence[Mapping[str, Any]],
-    chosen: Sequence[Mapping[str, Any]],
-) -> tuple[Source, ...]:
-    """Return the feeds, those with most relevant articles first; without a list, those that the articles name."""
-    relevant = Counter(str(a.get("feed_url")) for a in chosen)
-    if not feeds:
-        read = Counter(str(a.get("feed_url")) for a in articles if a.get("feed_url"))
-        titles = {str(a.get("feed_url")): a.get("feed_title") for a in articles}
-        feeds = [{"url": u, "title": titles[u], "items": n, "status": "ok"} for u, n in read.items()]
-    found = [_source(feed, relevant) for feed in feeds]
-    return tuple(sorted(found, key=lambda source: (-source.relevant, source.title.casefold())))
-
-
-def _source(feed: Mapping[str, Any], relevant: Counter[str]) -> Source:
-    url = str(feed.get("url") or "")
-    items = feed.get("items")
-    return Source(
-        title=_text(feed.get("title"), 120) or _place(url),
-        url=web_address(url),
-        place=_place(url),
-        items=items if isinstance(items, int) else 0,
-        relevant=relevant[url],
-        status=_text(feed.get("status"), 30).replace("_", " ") or "ok",
-        detail=_text(feed.get("detail")),
-    )
-
-
-def _place(url: str) -> str:
-    """Return a short name; of a local file no more than its name, as a report may be passed on."""
-    try:
-        return locate(url).name[:120]
-    except Unusable:
-        return _text(url, 120)
-
-
 def _repeats(duplicates: Sequence[Mapping[str, Any]], articles: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    titles = {a.get("id"): _text(a.get("title")) for a in articles}
+    titles = {a.get("id"): short(a.get("title")) for a in articles}
     return [
         {
-            "title": _text(d.get("title")) or _text(d.get("id")),
-            "source": _text(d.get("feed_title"), 120),
-            "of": titles.get(d.get("duplicate_of")) or _text(d.get("duplicate_of")),
+            "title": short(d.get("title")) or short(d.get("id")),
+            "source": short(d.get("feed_title"), 120),
+            "of": titles.get(d.get("duplicate_of")) or short(d.get("duplicate_of")),
             "similarity": float(d.get("similarity") or 0.0),
         }
         for d in duplicates

@@ -18,10 +18,12 @@ from markupsafe import Markup
 
 from stagewright.sdk import Context, Result, Worker
 from stagewright.workers.content.findings import Findings, findings_of
-from stagewright.workers.content.inputs import article_list, refuse, text_input
+from stagewright.workers.content.inputs import article_list, count_input, refuse, text_input
+from stagewright.workers.content.text import counted
 
 ARTICLES_MAX = 5_000
 FEEDS_MAX = 1_000
+SKIPPED_TOTAL_MAX = 10_000_000
 TOPIC_CHARS_MAX = 500
 TITLE_CHARS_MAX = 200
 DEPTHS = ("quick", "comprehensive")
@@ -44,8 +46,9 @@ class _Ready(str):
 async def build(inputs: dict[str, Any], ctx: Context) -> Result:
     """Build a report.
 
-    Inputs: `topic`, `articles` (of content-classifier); `feeds` (of feed-fetcher), `dropped` and `keyphrases` (of
-    content-classifier), `depth` (quick or comprehensive), `title`.
+    Inputs: `topic`, `articles` (of content-classifier); `feeds` (of feed-fetcher), `skipped` and `skipped_total`
+    (of rss-source-finder), `dropped` and `keyphrases` (of content-classifier), `depth` (quick or comprehensive),
+    `title`.
     Output: `title`, `artifacts` (report.html, report.md), `articles` (number shown), `labels`, `highlights`.
     Errors: Terminal `bad_input`.
     """
@@ -65,6 +68,8 @@ async def build(inputs: dict[str, Any], ctx: Context) -> Result:
         depth=depth,
         articles=articles,
         feeds=_objects(inputs, "feeds"),
+        skipped=_objects(inputs, "skipped"),
+        skipped_total=count_input(inputs, "skipped_total", default=0, low=0, high=SKIPPED_TOTAL_MAX),
         dropped=_dropped(inputs),
         keyphrases=[k for k in _objects(inputs, "keyphrases") if {"phrase", "count"} <= k.keys()],
     )
@@ -79,7 +84,7 @@ async def build(inputs: dict[str, Any], ctx: Context) -> Result:
         "title": findings.title,
         "artifacts": artifacts,
         "articles": len(findings.entries),
-        "labels": {section.label: section.total for section in findings.sections},
+        "labels": dict(findings.labels),
         "findings": list(findings.headlines),
         "highlights": [sentence for sentence, _ in findings.highlights],
     }
@@ -107,6 +112,7 @@ def _environment(*, autoescape: bool) -> Environment:
         environment.finalize = markdown_text
         environment.filters["link"] = _markdown_link
     environment.filters["day"] = lambda day: f"{day.day} {day:%b %Y}" if day else "undated"
+    environment.filters["counted"] = counted
     environment.filters["score"] = lambda score: "–" if score is None else f"{score:.2f}"
     return environment
 
