@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import apsw
 import orjson
 import pytest
 
-from stagewright.model.errors import BadRows, Fenced, StoreTrouble
+from stagewright.model.errors import BadRows, Fenced, StoreTrouble, SyncFailed
 from stagewright.ports.store import Batch, NodeIdentity, Row, Store, Winner
+from stagewright.store import sqlite
 from stagewright.store.database import SqliteDatabase
 from stagewright.store.queries import migrations, queries
 from stagewright.store.sqlite import SqliteStore
@@ -275,6 +280,80 @@ async def test_concurrent_reads_see_only_whole_flushes(store: Store) -> None:
 
     assert seen <= {0, 200}
     assert len(await store.read("steps_to_load", '["exec_1"]')) == 200
+
+
+class _BrokenDisk(apsw.VFS):
+    """The disk of this machine, whose syncs fail or hang as told, as those of a dying one do."""
+
+    def __init__(self, name: str) -> None:
+        self.name_, self.fails, self.hangs = name, False, threading.Event()
+        self.lets_go = threading.Event()
+        super().__init__(name, "")
+
+    def xOpen(self, name: Any, flags: list[int]) -> Any:
+        disk = self
+
+        class File(apsw.VFSFile):
+            def xSync(self, flags: int) -> None:
+                if disk.hangs.is_set():
+                    disk.lets_go.wait(30)
+                if disk.fails:
+                    error = apsw.IOError("disk I/O error")
+                    error.extendedresult = apsw.SQLITE_IOERR_FSYNC  # type: ignore[attr-defined]
+                    raise error
+                super().xSync(flags)
+
+        return File("", name, flags)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[_BrokenDisk]:
+    broken = _BrokenDisk("broken disk of a test")
+    real = apsw.Connection
+
+    def connect(path: str, **options: Any) -> apsw.Connection:
+        return real(path, vfs=broken.name_, **options)
+
+    monkeypatch.setattr(apsw, "Connection", connect)
+    yield broken
+    broken.lets_go.set()
+
+
+async def test_a_failed_sync_is_told_whoever_meets_it(tmp_path: Path, clock: FixedClock, disk: _BrokenDisk) -> None:
+    broken: asyncio.Queue[BaseException] = asyncio.Queue()
+    store = SqliteStore(tmp_path / "db", clock, broken.put_nowait)
+    await store.start(NodeIdentity("node", "i"), NOW_US)
+
+    # when the checkpointer meets it, for which nobody waits
+    disk.fails = True
+    assert store._checkpointer is not None
+    store._checkpointer.tell(SqliteDatabase.checkpoint)
+    async with asyncio.timeout(10):
+        assert isinstance(await broken.get(), SyncFailed)
+
+    # and when a flush does
+    with pytest.raises(SyncFailed):
+        await store.flush(submission(1, "exec_1"))
+
+    assert isinstance(broken.get_nowait(), SyncFailed)
+    await store.stop()
+
+
+async def test_a_stop_leaves_a_thread_behind_that_hangs(
+    tmp_path: Path, clock: FixedClock, disk: _BrokenDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "END_TIMEOUT_S", 0.05)
+    store = SqliteStore(tmp_path / "db", clock)
+    await store.start(NodeIdentity("node", "i"), NOW_US)
+    disk.hangs.set()
+    flush = store.flush(submission(1, "exec_1"))
+
+    async with asyncio.timeout(5):
+        await store.stop()
+
+    assert not disk.lets_go.is_set()
+    disk.lets_go.set()
+    await flush
 
 
 # --- SQLite alone -----------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ class Runtime:
         self.clock, self.chance = SystemClock(), SystemChance()
         self.ids = IdSource(self.clock.now_us, self.chance.bits)
         self.lock = FolderLock(settings.data, settings.database_path)
-        self.store = SqliteStore(settings.database_path, self.clock)
+        self.store = SqliteStore(settings.database_path, self.clock, on_fatal)
         self.objects = FileObjects(settings.objects_path)
         self.aliases = Aliases(settings.aliases)
         self.dispatcher = Dispatcher(self._channels(), self.aliases)

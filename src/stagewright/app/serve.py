@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
 import socket
 import sys
 from collections.abc import Iterator
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 import uvicorn
 
@@ -114,6 +115,14 @@ async def serve(settings: Settings, *, verbose: bool = False, out: TextIO | None
         print(f"stagewright stopped: {type(fatal[0]).__name__}: {fatal[0]}", file=sys.stderr, flush=True)
         return 1
     return 0
+
+
+def leave(code: int) -> NoReturn:
+    """End the process after `serve`, even if a thread hangs in a dead disk: the interpreter would wait for it."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # a reader that is gone is no reason to stay
+            stream.flush()
+    os._exit(code)
 
 
 async def _serve_until(stop: asyncio.Event, door: Door, url: str, out: TextIO) -> None:

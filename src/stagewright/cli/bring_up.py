@@ -43,8 +43,7 @@ def up(
 
     import uvloop
 
-    from stagewright.app.serve import serve
+    from stagewright.app.serve import leave, serve
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        code = runner.run(serve(settings, verbose=screen.is_verbose))
-    raise typer.Exit(code)
+        leave(runner.run(serve(settings, verbose=screen.is_verbose)))

@@ -11,7 +11,7 @@ from stagewright.engine.actor import Actor, Unsaved
 from stagewright.engine.rows import artifact_row, execution_row, page_row, step_row
 from stagewright.engine.settings import EngineSettings
 from stagewright.model.data import DataRef
-from stagewright.model.errors import BadRows, Fenced, StoreTrouble
+from stagewright.model.errors import BadRows, Fenced, StoreTrouble, SyncFailed
 from stagewright.ports.clock import Clock
 from stagewright.ports.store import Batch, Row, Store, Winner
 
@@ -51,7 +51,10 @@ class Journal:
         self._number = 0
         self._flushing: asyncio.Task[None] | None = None
         self._settled: list[Saved] = []  # of the flush that is being seen through
-        self._failing_since: int | None = None
+        self._sent_at: int | None = None  # when the batch was sent first that is being seen through
+        self._is_failing = False
+        self._watch: asyncio.TimerHandle | None = None
+        self._is_dead = False
         self._idle = asyncio.Event()
         self._idle.set()
         self.flushes = 0
@@ -65,7 +68,9 @@ class Journal:
     @property
     def is_stalled(self) -> bool:
         """True while nothing can be written, or more waits than the bound."""
-        return self._failing_since is not None or self._rows > self._settings.pending_rows_max
+        if self._is_failing or self._is_dead or self._rows > self._settings.pending_rows_max:
+            return True
+        return self._sent_at is not None and self._waited_s(self._sent_at) > self._settings.stall_warn_s
 
     def start(self, last_page: int) -> None:
         """Go on after the last event page of the database."""
@@ -86,18 +91,22 @@ class Journal:
 
     def kick(self, rows_min: int = 1) -> None:
         """Begin a flush if none is being written and at least so many rows wait; answers may wait without rows."""
+        if self._is_dead:
+            return
         if self._flushing is None and self._waiting and (rows_min <= 1 or self._rows >= rows_min):
             self._idle.clear()
             saved = self._take()
             batch = self._next_batch(saved)
-            sent = self._store.flush(batch)  # handed over here and now: the writer works while the loop decides on
+            sent = self._send(batch)  # handed over here and now: the writer works while the loop decides on
             flush = self._flush(saved, batch, sent)
             self._flushing = asyncio.get_running_loop().create_task(flush, name="journal-flush")
             self._flushing.add_done_callback(self._flushed)
 
     async def drain(self) -> None:
-        """Wait until nothing is unsaved."""
-        while self._flushing is not None or self._waiting:
+        """Wait until nothing is unsaved; `TimeoutError` once nothing can be written any more."""
+        while self._flushing is not None or self._waiting or self._is_dead:
+            if self._is_dead:
+                raise TimeoutError
             self.kick()
             await self._idle.wait()
 
@@ -117,8 +126,40 @@ class Journal:
         self._rows = max(0, self._rows - rows) if self._waiting else 0
         return saved
 
+    def _send(self, batch: Batch) -> Awaitable[dict[str, Winner]]:
+        """Send a batch for the first time; from now on it is waited for."""
+        self._sent_at = self._clock.now_us()
+        if self._watch is None:
+            self._watch_for(self._settings.stall_s)
+        return self._store.flush(batch)
+
+    def _waited_s(self, since_us: int) -> float:
+        return (self._clock.now_us() - since_us) / 1e6
+
+    def _watch_for(self, seconds: float) -> None:
+        self._watch = asyncio.get_running_loop().call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        """End it once a batch has waited too long: the thread that writes may hang where nothing can stop it."""
+        self._watch = None
+        if self._sent_at is None or self._is_dead:
+            return
+        left_s = self._settings.stall_s - self._waited_s(self._sent_at)
+        if left_s > 0:
+            self._watch_for(left_s)
+            return
+        self._die(StoreTrouble(f"The database has not answered for {self._settings.stall_s:g} s (`engine.stall_s`)"))
+        if self._flushing is not None:
+            self._flushing.cancel()
+
+    def _die(self, error: BaseException) -> None:
+        """Write nothing more, as nobody knows what has been written."""
+        self._is_dead = True
+        self._idle.set()
+        self._on_fatal(error)
+
     def _flushed(self, task: asyncio.Task[None]) -> None:
-        self._flushing = None
+        self._flushing = self._sent_at = None
         if task.cancelled():
             return
         settled, self._settled = self._settled, []
@@ -126,7 +167,7 @@ class Journal:
             self._on_saved(settled)
         error = task.exception()
         if error is not None:
-            self._on_fatal(error)
+            self._die(error)
             return
         self.kick()
         if self._flushing is None:
@@ -144,7 +185,7 @@ class Journal:
             middle = len(saved) // 2
             for half in (saved[:middle], saved[middle:]):
                 batch = self._next_batch(half)
-                await self._flush(half, batch, self._store.flush(batch))
+                await self._flush(half, batch, self._send(batch))
             return
         for record in saved if losers else ():
             record.winner = losers.get(record.actor.state.id)
@@ -159,15 +200,16 @@ class Journal:
         while True:
             try:
                 losers = await sent
-                self._failing_since = None
+                self._is_failing = False
                 return losers
-            except (BadRows, Fenced):
+            except BadRows:
+                self._is_failing = False
                 raise
             except StoreTrouble as error:
                 self._bear(error)
                 if await self._is_written(batch.number):
                     losers = await self._losers(batch)
-                    self._failing_since = None
+                    self._is_failing = False
                     return losers
                 await asyncio.sleep(RESEND_PAUSE_S)
                 sent = self._store.flush(batch)
@@ -198,11 +240,10 @@ class Journal:
         return losers
 
     def _bear(self, error: StoreTrouble) -> None:
-        """Go on trying, but not for ever."""
-        now = self._clock.now_us()
-        self._failing_since = self._failing_since or now
-        if now - self._failing_since > self._settings.stall_s * 1e6:
+        """Go on trying, until the watch ends it; some errors do so at once."""
+        if isinstance(error, Fenced | SyncFailed):
             raise error
+        self._is_failing = True
 
     def _next_batch(self, saved: list[Saved]) -> Batch:
         self._number += 1

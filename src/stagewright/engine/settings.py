@@ -16,6 +16,7 @@ class EngineSettings:
     flush_rows_max: int = 5_000  # rows in one flush
     flush_rows_early: int = 384  # so many rows are handed over while the loop still decides
     pending_rows_max: int = 200_000  # rows that wait for the journal before new work is refused
+    stall_warn_s: float = 1.0  # a flush that has not been answered for so long makes new work be refused
     stall_s: float = 10.0  # a journal that cannot write for so long ends the process
     slice_us: int = 5_000  # the engine gives the loop back after so long
     slice_asked: int = 64  # executions of one slice that are served before others because somebody waits for an answer

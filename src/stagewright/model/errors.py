@@ -14,7 +14,8 @@
     Trouble                              the world outside failed; retried by a policy with a bound
     ├── StoreTrouble        503 store_trouble
     │   ├── BadRows         500 bad_rows             the database refuses what one execution wants to write
-    │   └── Fenced          503 fenced               this node has been declared dead; the process must end
+    │   ├── Fenced          503 fenced               this node has been declared dead; the process must end
+    │   └── SyncFailed      503 sync_failed          nobody knows what the disk holds; the process must end
     ├── DataLost            500 data_lost            a data reference does not resolve to its bytes
     └── Misconfigured       –                        settings stop the start, all of them named at once
 
@@ -146,6 +147,12 @@ class Fenced(StoreTrouble):
     """This node has been declared dead by another; it must not write again."""
 
     code, title = "fenced", "This node no longer owns its executions"
+
+
+class SyncFailed(StoreTrouble):
+    """The disk refused to make a write durable. What it holds is unknown until the database is opened anew."""
+
+    code, title = "sync_failed", "The disk does not keep what is written"
 
 
 class DataLost(Trouble):

@@ -10,7 +10,7 @@ from typing import Any
 import apsw
 import orjson
 
-from stagewright.model.errors import BadRows, Fenced, StoreTrouble
+from stagewright.model.errors import BadRows, Fenced, StoreTrouble, SyncFailed
 from stagewright.ports.store import Batch, NodeIdentity, Params, Row, Winner
 from stagewright.store.queries import migrations, queries
 
@@ -18,6 +18,7 @@ BUSY_TIMEOUT_MS = 5_000
 CHECKPOINT_PAGES = 20_000  # of the write-ahead log (80 MB), after which the writer itself sees to its end
 CACHE_KIB = 32 * 1024
 
+_SYNC_ERRORS = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
 _DATA_ERRORS = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError, apsw.RangeError, apsw.SQLError)
 
 
@@ -49,7 +50,8 @@ class SqliteDatabase:
 
     def close(self) -> None:
         """Close the connection; idempotent."""
-        self._connection.close()
+        with _translated():
+            self._connection.close()
 
     def schema_version(self) -> int:
         """Return the number of the last migration that this database has seen, 0 for a new one."""
@@ -179,4 +181,7 @@ def _translated() -> Iterator[None]:
     except _DATA_ERRORS as error:
         raise BadRows(f"SQLite refused a row: {type(error).__name__}: {error}") from error
     except apsw.Error as error:
+        if getattr(error, "extendedresult", 0) in _SYNC_ERRORS:
+            # The next sync may succeed although pages of this one are lost, so nobody may go on.
+            raise SyncFailed(f"SQLite could not sync a file: {type(error).__name__}: {error}") from error
         raise StoreTrouble(f"SQLite answered {type(error).__name__}: {error}") from error

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stagewright.model.errors import StoreTrouble
+from stagewright.model.errors import StoreTrouble, SyncFailed
 from stagewright.ports.clock import Clock
 from stagewright.ports.store import Batch, NodeIdentity, Params, Row, Winner
 from stagewright.store.database import SqliteDatabase
@@ -19,16 +19,23 @@ T = TypeVar("T")
 
 READERS = 2
 CALL_TIMEOUT_S = 30.0
+END_TIMEOUT_S = 1.0  # for the threads to end; one that hangs in the disk is left behind, they are daemons
 QUEUED_CALLS_MAX = 10_000
 COPY_PAGES = 1_000  # of the write-ahead log (4 MB), after which they are copied beside the writer
 
 
 class SqliteStore:
-    """`ports.store.Store` on a file. Calls come from one event loop; each has a bound of `CALL_TIMEOUT_S`."""
+    """`ports.store.Store` on a file. Calls come from one event loop; each has a bound of `CALL_TIMEOUT_S`.
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    `on_broken` is told `SyncFailed`, whichever call or thread meets it: the process must end.
+    """
+
+    def __init__(
+        self, path: Path, clock: Clock, on_broken: Callable[[BaseException], None] = lambda error: None
+    ) -> None:
         self._path = path
         self._clock = clock
+        self._on_broken = on_broken
         self._identity = NodeIdentity("", "")
         self._writer: _Thread | None = None
         self._readers: list[_Thread] = []
@@ -40,21 +47,22 @@ class SqliteStore:
         """Open and migrate; `node_start` makes this incarnation the only writer."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._identity = identity
-        self._writer = _Thread("store-writer", lambda: SqliteDatabase(self._path, on_log=self._log_grew))
+        self._writer = self._thread("writer", lambda: SqliteDatabase(self._path, on_log=self._log_grew))
         await self._writer.call(lambda database: database.migrate())
-        self._checkpointer = _Thread("store-checkpointer", lambda: SqliteDatabase(self._path))
+        self._checkpointer = self._thread("checkpointer", lambda: SqliteDatabase(self._path))
         await self.write([("node_start", (identity.node, identity.incarnation, now_us))])
         self._readers = [
-            _Thread(f"store-reader-{number}", lambda: SqliteDatabase(self._path, readonly=True))
+            self._thread(f"reader-{number}", lambda: SqliteDatabase(self._path, readonly=True))
             for number in range(READERS)
         ]
 
     async def stop(self) -> None:
-        """Let the threads finish what is queued and close their connections; idempotent."""
+        """Give the threads `END_TIMEOUT_S` to finish what is queued and close their connections; idempotent."""
         threads = [thread for thread in (self._checkpointer, self._writer, *self._readers) if thread is not None]
         self._checkpointer, self._writer, self._readers = None, None, []
-        for thread in threads:
-            await asyncio.to_thread(thread.close)
+        ends = [thread.end() for thread in threads]
+        if ends:
+            await asyncio.wait(ends, timeout=END_TIMEOUT_S)
 
     def flush(self, batch: Batch) -> asyncio.Future[dict[str, Winner]]:
         """See the port; the writer has the batch when this returns."""
@@ -93,6 +101,9 @@ class SqliteStore:
             self._copied_pages = pages
             self._checkpointer.tell(SqliteDatabase.checkpoint)
 
+    def _thread(self, name: str, open_database: Callable[[], SqliteDatabase]) -> _Thread:
+        return _Thread(f"store-{name}", open_database, self._on_broken)
+
     def _write_thread(self) -> _Thread:
         if self._writer is None:
             raise StoreTrouble("The database is closed")
@@ -102,10 +113,14 @@ class SqliteStore:
 class _Thread:
     """A thread that owns a connection and does one call after another."""
 
-    def __init__(self, name: str, open_database: Callable[[], SqliteDatabase]) -> None:
+    def __init__(
+        self, name: str, open_database: Callable[[], SqliteDatabase], on_broken: Callable[[BaseException], None]
+    ) -> None:
         self._calls: queue.SimpleQueue[Callable[[SqliteDatabase], None] | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._open = open_database
+        self._on_broken = on_broken
+        self._ended: asyncio.Future[None] = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -123,22 +138,32 @@ class _Thread:
                 outcome: tuple[T | None, BaseException | None] = (function(database), None)
             except BaseException as error:
                 outcome = (None, error)
-            self._loop.call_soon_threadsafe(_settle, future, timeout, outcome)
+            self._tell_broken(outcome[1])
+            self._tell_loop(_settle, future, timeout, outcome)
 
         self._calls.put(perform)
         return future
 
     def tell(self, function: Callable[[SqliteDatabase], None]) -> None:
-        """Queue something that nobody waits for, unless it is queued already; its trouble is left to the next call."""
-        if self._calls.empty():
-            self._calls.put(lambda database: _quietly(function, database))
+        """Queue something that nobody waits for, unless it is queued already.
 
-    def close(self) -> None:
-        """Finish the queue, close the connection, end the thread."""
+        Its trouble is left to the next call, but for a failed sync.
+        """
+        if self._calls.empty():
+            self._calls.put(lambda database: self._quietly(function, database))
+
+    def end(self) -> asyncio.Future[None]:
+        """Have the thread finish the queue, close the connection and end; the future is done when it has."""
         self._calls.put(None)
-        self._thread.join(CALL_TIMEOUT_S)
+        return self._ended
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        finally:
+            self._tell_loop(_set_done, self._ended)
+
+    def _serve(self) -> None:
         try:
             database = self._open()
         except BaseException as error:
@@ -146,7 +171,7 @@ class _Thread:
             return
         while (perform := self._calls.get()) is not None:
             perform(database)
-        database.close()
+        self._quietly(SqliteDatabase.close, database)
 
     def _refuse_all(self, error: BaseException) -> None:
         class _Broken:
@@ -156,10 +181,24 @@ class _Thread:
         while (perform := self._calls.get()) is not None:
             perform(_Broken())  # type: ignore[arg-type]
 
+    def _quietly(self, function: Callable[[SqliteDatabase], None], database: SqliteDatabase) -> None:
+        try:
+            function(database)
+        except StoreTrouble as error:
+            self._tell_broken(error)
 
-def _quietly(function: Callable[[SqliteDatabase], None], database: SqliteDatabase) -> None:
-    with contextlib.suppress(StoreTrouble):
-        function(database)
+    def _tell_broken(self, error: BaseException | None) -> None:
+        if isinstance(error, SyncFailed):
+            self._tell_loop(self._on_broken, error)
+
+    def _tell_loop(self, function: Callable[..., None], *arguments: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop may be closed when a call that hung comes back
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+
+def _set_done(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _time_out(future: asyncio.Future[Any]) -> None:

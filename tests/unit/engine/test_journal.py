@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
+
 from stagewright.engine.actor import Actor, Unsaved
 from stagewright.engine.bind import Bound
 from stagewright.engine.journal import Journal, Saved
 from stagewright.engine.settings import EngineSettings
-from stagewright.model.errors import BadRows, Fenced, StoreTrouble
+from stagewright.model.errors import BadRows, Fenced, StoreTrouble, SyncFailed
 from stagewright.model.execution import Execution, Step
 from stagewright.model.pipeline import Pipeline, Stage
 from stagewright.model.plan import make_plan
@@ -46,6 +48,10 @@ class Script:
             self.written.append(batch.number)
         if outcome == "fenced":
             raise Fenced("fenced")
+        if outcome == "sync failed":
+            raise SyncFailed("sync failed")
+        if outcome == "hang":
+            await self.loop.create_future()
         if outcome != "ok":
             raise StoreTrouble(outcome)
         return {}
@@ -257,6 +263,60 @@ def test_a_database_that_stays_away_ends_the_process_after_the_bound() -> None:
     bench.run(work)
 
     assert [type(error) for error in bench.fatal] == [StoreTrouble]
+    assert bench.saved == []
+
+
+def test_a_flush_that_hangs_is_a_stall_after_a_second_and_the_end_after_the_bound() -> None:
+    # given a disk that answers once and then hangs, and neither says so nor lets go of the thread
+    bench = Bench("ok", "hang", stall_warn_s=1.0, stall_s=10.0)
+    bench.actor("0", "a")
+
+    async def work() -> None:
+        await bench.journal.drain()
+        await _pause(bench.loop, 7)
+        hung = bench.actor("1", "a")
+        bench.journal.kick()
+
+        # then new work is refused after a second
+        await _pause(bench.loop, 0.9)
+        assert not bench.journal.is_stalled
+        await _pause(bench.loop, 0.2)
+        assert bench.journal.is_stalled
+
+        # and the process ends ten seconds after the flush was sent, not earlier
+        await _pause(bench.loop, 8.8)
+        assert bench.fatal == []
+        await _pause(bench.loop, 0.2)
+        assert [type(error) for error in bench.fatal] == [StoreTrouble]
+
+        # and nothing more is sent, and nobody waits for it
+        hung.unsaved = Unsaved({"b": Step("b", "running", 1)})
+        bench.journal.add(hung, 1, is_asked=False)
+        bench.journal.kick()
+        ended_at = bench.loop.now_us
+        with pytest.raises(TimeoutError):
+            await bench.journal.drain()
+        assert bench.loop.now_us - ended_at < 10_000
+
+    bench.run(work)
+
+    assert len(bench.store.sent) == 2
+    assert len(bench.fatal) == 1
+
+
+def test_a_failed_sync_ends_the_process_at_once() -> None:
+    bench = Bench("sync failed")
+    bench.actor("0", "a")
+
+    async def work() -> None:
+        bench.journal.kick()
+        await _pause(bench.loop, 0.1)
+        bench.journal.kick()
+
+    bench.run(work)
+
+    assert [type(error) for error in bench.fatal] == [SyncFailed]
+    assert len(bench.store.sent) == 1
     assert bench.saved == []
 
 
