@@ -153,6 +153,7 @@ def _inputs(chance: random.Random, needs: list[str], before: list[dict[str, Any]
         inputs["whole"] = [f"${{{{ stages.{chance.choice(marked)}.output }}}}"]
     if chance.random() < 0.3:
         inputs["topic"] = "about ${{ parameters.topic }}"
+        inputs["length"] = "${{ size(parameters.topic) }}"
     if chance.random() < 0.06:
         inputs["script"] = chance.choice(
             [["stop"], ["poison"], ["late", "ok"], ["lost", "lost", "ok"], ["silent", "ok"]]

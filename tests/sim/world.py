@@ -32,6 +32,7 @@ from stagewright.ports.store import NodeIdentity
 from tests.sim.checkers import check_by_auditor
 from tests.sim.clients import Clients
 from tests.sim.clock import SimChance, SimClock
+from tests.sim.evaluator import SimEvaluator
 from tests.sim.faults import FaultPlan
 from tests.sim.history import History
 from tests.sim.loop import Crashed, Deadlock, SimLoop
@@ -156,10 +157,11 @@ class World:
         settings = EngineSettings(
             limits=Limits(turn_changes_max=work.turn_changes_max), flush_rows_early=work.flush_rows_early,
             flush_rows_max=work.flush_rows_max, slice_us=work.slice_us,
-            slice_turns=work.slice_turns, load_page=3,
+            slice_turns=work.slice_turns, load_page=3, expression_inline_work_max=1,
         )  # fmt: skip
         engine = self.engine_class(
-            store=store, objects=self.objects, clock=clock, ids=IdSource(clock.now_us, chance.bits), binder=binder,
+            store=store, objects=self.objects, evaluator=SimEvaluator(f"{self.seed}/{self.incarnations}"), clock=clock,
+            ids=IdSource(clock.now_us, chance.bits), binder=binder,
             dispatcher=dispatcher, settings=settings, on_fatal=print,
         )  # fmt: skip
         pipelines = {name: _loaded(document) for name, document in work.documents.items()}

@@ -29,12 +29,12 @@ def main(descriptor: int) -> None:
     if hello is None:
         return
     head, _ = hello
-    _die_with(head["pid"])
+    die_with(head["pid"])
     sys.path[:] = head["path"]
     Child(line, head, FileObjects(Path(head["objects"]))).live()
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """Ask the kernel to end this process with its parent, and check that it has not gone already."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):

@@ -10,10 +10,12 @@ from collections.abc import Callable, Collection
 from stagewright.accounts.directory import Directory
 from stagewright.app.child import COMMAND
 from stagewright.app.clock import SystemChance, SystemClock
+from stagewright.app.evaluator import COMMAND as EVALUATOR_COMMAND
 from stagewright.app.installed import DESCRIBE_TIMEOUT_S, shipped_pipelines, worker_sources
 from stagewright.app.lock import FolderLock
 from stagewright.app.memory import Collector
 from stagewright.app.settings import Settings
+from stagewright.channels.evaluator import ProcessEvaluator
 from stagewright.channels.probe import ProbeChannel
 from stagewright.channels.process import ProcessChannel
 from stagewright.definitions.aliases import Aliases
@@ -57,9 +59,10 @@ class Runtime:
         self.aliases = Aliases(settings.aliases)
         self.dispatcher = Dispatcher(self._channels(), self.aliases)
         binder = Binder(self.dispatcher.facts, self.dispatcher.names)
+        self.evaluator = ProcessEvaluator(command=EVALUATOR_COMMAND, settings=settings.expressions)
         self.engine = Engine(
-            store=self.store, objects=self.objects, clock=self.clock, ids=self.ids, binder=binder,
-            dispatcher=self.dispatcher, settings=settings.engine, on_fatal=on_fatal,
+            store=self.store, objects=self.objects, evaluator=self.evaluator, clock=self.clock, ids=self.ids,
+            binder=binder, dispatcher=self.dispatcher, settings=settings.engine, on_fatal=on_fatal,
         )  # fmt: skip
         self.recovery = Recovery(self.engine)
         self.registry = Registry(self.store, self.clock, self.aliases)
@@ -102,6 +105,7 @@ class Runtime:
         await self.recovery.stop()
         if await self.engine.close(CLOSE_TIMEOUT_S) and self._identity is not None:
             await self._sign_off(self._identity)
+        await self.evaluator.stop()
         await self.store.stop()
         self.lock.release()
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from stagewright.channels.evaluator import EvaluatorSettings
 from stagewright.channels.process import ProcessSettings
 from stagewright.definitions.aliases import mistake_in
 from stagewright.engine.settings import EngineSettings
@@ -47,6 +48,7 @@ class Settings(BaseModel):
     aliases: dict[str, str] = {}  # other names of workers and pipelines, before the shipped ones
     workers: WorkerSettings = Field(default_factory=WorkerSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
+    expressions: EvaluatorSettings = Field(default_factory=EvaluatorSettings)
 
     @property
     def database_path(self) -> Path:

@@ -43,7 +43,14 @@ class NeedsData(Exception):
 
 
 class Unresolved(Exception):
-    """Why a value cannot be had, in words; becomes an `ExpressionError` where the place is known."""
+    """Why a value cannot be had, in words; becomes an `ExpressionError` where the place is known.
+
+    `is_vague`: a path that ends early would be the better reason.
+    """
+
+    def __init__(self, reason: str, *, is_vague: bool = False) -> None:
+        super().__init__(reason)
+        self.is_vague = is_vague
 
 
 @lru_cache(maxsize=PROGRAMS_CACHED_MAX)
@@ -67,8 +74,21 @@ def evaluate(expression: Expression, scope: Mapping[str, Any], *, is_whole: bool
         if isinstance(value, DataRef) and not is_whole:
             raise NeedsData((value,))
         return value
-    context = _context(expression.references, scope)
-    return _plain(_execute(expression.source, context, expression.references, scope))
+    try:
+        return compute(expression.source, context_of(expression.references, scope))
+    except Unresolved as unresolved:
+        raise explained(unresolved, expression.references, scope) from None
+
+
+def compute(source: str, context: Mapping[str, Any]) -> Any:
+    """Evaluate CEL, however long it takes, and return JSON; `Unresolved` when it has no value."""
+    return _plain(_execute(source, dict(context)))
+
+
+def explained(unresolved: Unresolved, references: tuple[Reference, ...], scope: Mapping[str, Any]) -> Unresolved:
+    """Return the better reason: the first path that ends early, where the one at hand is vague."""
+    better = _first_missing(references, scope) if unresolved.is_vague else None
+    return unresolved if better is None else Unresolved(better)
 
 
 def walk(scope: Mapping[str, Any], reference: Reference) -> Any:
@@ -119,7 +139,7 @@ def _missing(value: Any, before: tuple[Key, ...], key: Key) -> str:
     return f"{where} is {type_of(value)} and has no {key}; found {shown(value)}."
 
 
-def _context(references: tuple[Reference, ...], scope: Mapping[str, Any]) -> dict[str, Any]:
+def context_of(references: tuple[Reference, ...], scope: Mapping[str, Any]) -> dict[str, Any]:
     """Build the smallest scope in which the references resolve; where one ends early its holder stays visible."""
     context: dict[str, Any] = {}
     needed: list[DataRef] = []
@@ -160,12 +180,13 @@ def _check_loaded(value: Any, needed: list[DataRef]) -> None:
     needed.extend(child for child in children if isinstance(child, DataRef))
 
 
-def _execute(source: str, context: dict[str, Any], references: tuple[Reference, ...], scope: Mapping[str, Any]) -> Any:
+def _execute(source: str, context: dict[str, Any]) -> Any:
     compiled = program(source)
     try:
         return compiled.execute(context)
     except KeyError as error:
-        raise Unresolved(_missing_key(error, references, scope)) from None
+        key = str(error.args[0]) if error.args else ""
+        raise Unresolved(f"There is no {key}. Test with has() if it may be absent.", is_vague=True) from None
     except IndexError as error:
         raise Unresolved(f"{error}; test the size first.") from None
     except ZeroDivisionError:
@@ -173,21 +194,14 @@ def _execute(source: str, context: dict[str, Any], references: tuple[Reference, 
     except OverflowError:
         raise Unresolved("A number grew beyond 64 bits; use double() for large numbers.") from None
     except RuntimeError:
-        raise Unresolved(
-            _first_missing(references, scope) or "A function got a value of a type that it does not take."
-        ) from None
+        raise Unresolved("A function got a value of a type that it does not take.", is_vague=True) from None
     except (TypeError, ValueError) as error:
-        raise Unresolved(_first_missing(references, scope) or _mismatch(str(error))) from None
+        raise Unresolved(_mismatch(str(error)), is_vague=True) from None
 
 
 def _mismatch(message: str) -> str:
     found = message.removeprefix("Unsupported operation: ").split(". ")[0].split("\n")[0][:120]
     return f"The types do not go together: {found}. Convert with int(), double() or string()."
-
-
-def _missing_key(error: KeyError, references: tuple[Reference, ...], scope: Mapping[str, Any]) -> str:
-    key = str(error.args[0]) if error.args else ""
-    return _first_missing(references, scope) or f"There is no {key}. Test with has() if it may be absent."
 
 
 def _first_missing(references: tuple[Reference, ...], scope: Mapping[str, Any]) -> str | None:

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
 
-from stagewright.definitions.evaluate import ExpressionError, NeedsData, Unresolved, evaluate, program
+from stagewright.definitions.evaluate import (
+    ExpressionError,
+    NeedsData,
+    Unresolved,
+    context_of,
+    evaluate,
+    explained,
+    program,
+)
 from stagewright.definitions.references import Expression, Reference, find_references
 from stagewright.definitions.scan import OPENING, ScanError, Source, split
 from stagewright.definitions.words import pointer, shown, type_of
+from stagewright.definitions.work import Heavy, Reckoner
 from stagewright.model.data import DataRef
 from stagewright.model.errors import Invalid, Problem
+from stagewright.ports.evaluator import Answer, Question
 
 __all__ = ["Compiled", "ExpressionError", "NeedsData", "Reference", "Template", "compile_all"]
 
 CEL_CHARACTERS_MAX = 250_000  # in one document
 PROBLEMS_MAX = 1_001  # in one value
+TEXT_BYTES_MAX = 1024 * 1024  # that expressions may put into texts, and `<<` may take in, in one value
+SHOWN_CHARACTERS = 200  # of an expression in a message
+MEMBER_BYTES = 16  # as which a member that is taken in counts
 SPREAD = "<<"
 """The key of an object whose value is one expression: the members of that value are taken in, own members win."""
 
@@ -62,6 +75,7 @@ class Template:
     value: Any
     references: tuple[Reference, ...]  # in document order, no repeats
     _node: _Node | None
+    _computed: tuple[Expression, ...] = ()  # those that are no plain paths, no repeats
 
     @staticmethod
     def compile(value: Any, base: str = "#") -> Template:
@@ -76,19 +90,52 @@ class Template:
         """True when there is no expression in it; `render` then returns the value itself."""
         return self._node is None
 
-    def render(self, scope: Mapping[str, Any]) -> Any:
+    def ask(self, scope: Mapping[str, Any], *, work_max: int) -> Question | None:
+        """Return what must be evaluated elsewhere because it may be more work than `work_max` units; None if nothing.
+
+        NeedsData as in `render`. The unit is told in `definitions.work`; plain paths cost nothing.
+        """
+        if not self._computed:
+            return None
+        needed: list[DataRef] = []
+        reckoner, is_heavy = Reckoner(scope, work_max), False
+        for expression in self._computed:
+            try:
+                if is_heavy:
+                    context_of(expression.references, scope)
+                else:
+                    reckoner.add(expression)
+            except NeedsData as needs:
+                needed.extend(needs.references)
+            except Heavy:
+                is_heavy = True
+        if needed:
+            raise NeedsData(tuple(dict.fromkeys(needed)))
+        if not is_heavy:
+            return None
+        references = dict.fromkeys(reference for each in self._computed for reference in each.references)
+        return Question(tuple(each.source for each in self._computed), context_of(tuple(references), scope))
+
+    def render(
+        self,
+        scope: Mapping[str, Any],
+        *,
+        answers: Mapping[str, Answer] | None = None,
+        text_bytes_max: int = TEXT_BYTES_MAX,
+    ) -> Any:
         """Return the value with its expressions replaced; shares its constant parts with the template.
 
         `scope` maps roots to values, stages as `{"stages": {id: {"output": …, "status": …, "summary": …}}}`. A
-        DataRef stays in the result where a whole-value path leads to exactly it. NeedsData names all DataRefs that
-        must be loaded first; ExpressionError says which expression has no value and why.
+        DataRef stays in the result where a whole-value path leads to exactly it. `answers` has what was evaluated
+        elsewhere, by source. NeedsData names all DataRefs that must be loaded first; ExpressionError says which
+        expression has no value and why.
         """
         if self._node is None:
             return self.value
-        needed: list[DataRef] = []
-        rendered = _render(self._node, scope, needed)
-        if needed:
-            raise NeedsData(tuple(dict.fromkeys(needed)))
+        rendering = _Rendering(scope, answers or {}, text_bytes_max)
+        rendered = rendering.node(self._node)
+        if rendering.needed:
+            raise NeedsData(tuple(dict.fromkeys(rendering.needed)))
         return rendered
 
 
@@ -129,7 +176,8 @@ def compile_all(value: Any, base: str, budget: CelBudget | None = None) -> Compi
     compiler = _Compiler(budget or CelBudget())
     node = compiler.compile(value, base)
     references = tuple(dict.fromkeys(reference for reference, _ in compiler.places))
-    return Compiled(Template(value, references, node), compiler.places, compiler.problems)
+    template = Template(value, references, node, tuple(compiler.computed))
+    return Compiled(template, compiler.places, compiler.problems)
 
 
 class _Compiler:
@@ -137,6 +185,7 @@ class _Compiler:
         self.budget = budget
         self.places: list[tuple[Reference, str]] = []
         self.problems: list[Problem] = []
+        self.computed: dict[Expression, None] = {}
 
     def compile(self, value: Any, at: str) -> _Node | None:
         """Return the node of a value, or None if nothing in it changes."""
@@ -187,50 +236,76 @@ class _Compiler:
         if not expression.is_path:
             self.budget.take(source)
             program(source)  # so that a mistake of syntax is found at load
+            self.computed[expression] = None
         return expression
 
 
-def _render(node: _Node, scope: Mapping[str, Any], needed: list[DataRef]) -> Any:
-    if isinstance(node, _Object):
-        rendered = {} if node.spread is None else _spread(node.spread, scope, needed)
-        rendered.update(node.constant)
-        for key, child in node.changing:
-            rendered[key] = _render(child, scope, needed)
-        return rendered
-    if isinstance(node, _List):
-        items = list(node.constant)
-        for number, child in node.changing:
-            items[number] = _render(child, scope, needed)
-        return items
-    if isinstance(node, _Whole):
-        return _value(node.expression, node.pointer, scope, needed, is_whole=True)
-    texts = (
-        piece if isinstance(piece, str) else _text(_value(piece, node.pointer, scope, needed, is_whole=False))
-        for piece in node.pieces
-    )
-    return "".join(texts)
+@dataclass(slots=True)
+class _Rendering:
+    """One rendering of a template; collects the DataRefs that must be loaded first."""
+
+    scope: Mapping[str, Any]
+    answers: Mapping[str, Answer]
+    bytes_left: int
+    needed: list[DataRef] = field(default_factory=list)
+
+    def node(self, node: _Node) -> Any:
+        if isinstance(node, _Object):
+            rendered = {} if node.spread is None else self._spread(node.spread)
+            rendered.update(node.constant)
+            for key, child in node.changing:
+                rendered[key] = self.node(child)
+            return rendered
+        if isinstance(node, _List):
+            items = list(node.constant)
+            for number, child in node.changing:
+                items[number] = self.node(child)
+            return items
+        if isinstance(node, _Whole):
+            return self._value(node.expression, node.pointer, is_whole=True)
+        return "".join(piece if isinstance(piece, str) else self._text(piece, node.pointer) for piece in node.pieces)
+
+    def _spread(self, node: _Whole) -> dict[str, Any]:
+        value = self._value(node.expression, node.pointer, is_whole=False)
+        if isinstance(value, Mapping):
+            self._count(MEMBER_BYTES * len(value), node.pointer)
+            return dict(value)
+        if self.needed:
+            return {}  # it is not loaded yet; all is rendered again when it is
+        detail = f"Expected an object to take in with {SPREAD}, found {type_of(value)}: {shown(value)}"
+        raise ExpressionError(Problem(detail, node.pointer))
+
+    def _text(self, expression: Expression, at: str) -> str:
+        value = self._value(expression, at, is_whole=False)
+        text = value if isinstance(value, str) else orjson.dumps(value).decode()
+        self._count(len(text), at)
+        return text
+
+    def _count(self, size_bytes: int, at: str) -> None:
+        """Keep small documents from making large inputs on the engine's loop."""
+        self.bytes_left -= size_bytes
+        if self.bytes_left < 0:
+            detail = (
+                "The texts that expressions make are too large in all; hand large values on whole, or in an artifact."
+            )
+            raise ExpressionError(Problem(detail, at))
+
+    def _value(self, expression: Expression, at: str, *, is_whole: bool) -> Any:
+        try:
+            answer = self.answers.get(expression.source)
+            if answer is None:
+                return evaluate(expression, self.scope, is_whole=is_whole)
+            if answer.refusal is None:
+                return answer.value
+            refused = Unresolved(answer.refusal, is_vague=answer.is_vague)
+            raise explained(refused, expression.references, self.scope)
+        except NeedsData as needs:
+            self.needed.extend(needs.references)
+            return None
+        except Unresolved as unresolved:
+            detail = f"${{{{ {_shortened(expression.source)} }}}} cannot be evaluated: {unresolved}"
+            raise ExpressionError(Problem(detail, at)) from None
 
 
-def _spread(node: _Whole, scope: Mapping[str, Any], needed: list[DataRef]) -> dict[str, Any]:
-    value = _value(node.expression, node.pointer, scope, needed, is_whole=False)
-    if isinstance(value, Mapping):
-        return dict(value)
-    if needed:
-        return {}  # it is not loaded yet; all is rendered again when it is
-    detail = f"Expected an object to take in with {SPREAD}, found {type_of(value)}: {shown(value)}"
-    raise ExpressionError(Problem(detail, node.pointer))
-
-
-def _value(expression: Expression, at: str, scope: Mapping[str, Any], needed: list[DataRef], *, is_whole: bool) -> Any:
-    try:
-        return evaluate(expression, scope, is_whole=is_whole)
-    except NeedsData as needs:
-        needed.extend(needs.references)
-        return None
-    except Unresolved as unresolved:
-        detail = f"${{{{ {expression.source} }}}} cannot be evaluated: {unresolved}"
-        raise ExpressionError(Problem(detail, at)) from None
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+def _shortened(source: str) -> str:
+    return source if len(source) <= SHOWN_CHARACTERS else source[:SHOWN_CHARACTERS] + "…"

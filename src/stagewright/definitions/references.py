@@ -69,6 +69,12 @@ def find_references(source: str) -> Expression:
     return Expression(source, references, is_path)
 
 
+def find_places(source: str) -> tuple[list[tuple[Reference, int, int]], dict[int, int]]:
+    """Return the references with their first token and the one after the last, and where each bracket closes."""
+    finder = _Finder(tokens(source), source)
+    return finder.find(), finder.closing
+
+
 class _Finder:
     """One pass over the tokens; `bound` are the macro variables with the token range in which they hold."""
 

@@ -24,6 +24,7 @@ from stagewright.model.execution import NEVER_US, Failure
 from stagewright.model.ids import IdSource
 from stagewright.model.message import Completed, Continue, Granted, Halt, Lost, Message, Progress, Start, Timer
 from stagewright.ports.clock import Clock
+from stagewright.ports.evaluator import Evaluator
 from stagewright.ports.objects import ObjectStore
 from stagewright.ports.store import Store
 
@@ -39,6 +40,7 @@ class Engine:
         *,
         store: Store,
         objects: ObjectStore,
+        evaluator: Evaluator,
         clock: Clock,
         ids: IdSource,
         binder: Binder,
@@ -53,7 +55,7 @@ class Engine:
         self.journal = Journal(store, clock, settings, self._on_saved, on_fatal)
         self.actors: dict[str, Actor] = {}
         self.decisions = 0
-        self._preparer = Preparer(store, objects, dispatcher, settings, self)
+        self._preparer = Preparer(store, objects, evaluator, dispatcher, settings, self)
         self._asked: deque[Actor] = deque()  # somebody waits for their answer
         self._runnable: deque[Actor] = deque()
         self._saved: deque[Saved] = deque()

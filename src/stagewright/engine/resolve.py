@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
 from stagewright.definitions import ExpressionError, NeedsData, Template
 from stagewright.engine.actor import Actor
+from stagewright.engine.settings import EngineSettings
 from stagewright.model.data import DataRef, checksum_of
 from stagewright.model.errors import DataLost, TooLarge, Trouble
 from stagewright.model.execution import Execution, Failure
+from stagewright.ports.evaluator import Answer, Question
 from stagewright.ports.objects import ObjectStore
 from stagewright.ports.store import Store
+
+WORK_MAX = EngineSettings().expression_inline_work_max
 
 
 class Unresolvable(Exception):
@@ -23,13 +28,35 @@ class Unresolvable(Exception):
         self.failure = failure
 
 
-def render_inputs(actor: Actor, step: str) -> Any:
-    """Return the inputs of a step, or raise `NeedsData` for values to load first, or `Unresolvable`."""
+class NeedsWork(Exception):
+    """Expressions must be evaluated elsewhere, for they may be too much work; then render again with the answers."""
+
+    def __init__(self, question: Question) -> None:
+        super().__init__(f"{len(question.sources)} expressions must be evaluated elsewhere")
+        self.question = question
+
+
+def render_inputs(
+    actor: Actor,
+    step: str,
+    *,
+    work_max: int = WORK_MAX,
+    answers: Mapping[str, Answer] | None = None,
+) -> Any:
+    """Return the inputs of a step.
+
+    `NeedsData` for values to load first, `NeedsWork` for expressions to evaluate elsewhere first, whose `answers`
+    are then handed in, `Unresolvable` when there are none.
+    """
     template = actor.bound.templates[step]
     if template.is_constant:
         return template.render({})
     try:
-        inputs = template.render(_scope(actor, template, actor.loaded.get(step, {})))
+        scope = _scope(actor, template, actor.loaded.get(step, {}))
+        question = template.ask(scope, work_max=work_max) if answers is None else None
+        if question is not None:
+            raise NeedsWork(question)
+        inputs = template.render(scope, answers=answers)
         actor.loaded.pop(step, None)
         return inputs
     except ExpressionError as error:

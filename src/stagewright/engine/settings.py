@@ -24,6 +24,7 @@ class EngineSettings:
     load_page: int = 500  # executions loaded at once at a start
     load_crashes_max: int = 3  # crashes while loading an execution before it is parked
     reference_bytes_max: int = 1024 * 1024  # what an expression may load to look into
+    expression_inline_work_max: int = 100_000  # units of `definitions.work`, about 50 ns each, of one step's inputs
     load_tries_max: int = 10  # how often a database that does not answer is asked for a value before its step fails
     load_bytes_max: int = 64 * 1024 * 1024  # a value that is loaded for a worker that cannot read references
     progress_interval_us: int = 1_000_000  # between durable progress events of a step
