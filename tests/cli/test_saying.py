@@ -125,7 +125,7 @@ STORY = (
     (event(9, "stage.cancelled", 4, "c"), "  ⊘ c cancelled"),
     (
         event(10, "execution.failed", 4, duration_ms=4000.0, error={"message": "broken"}),
-        "✗ p failed after 4.0 s: broken",
+        "✗ p failed after 4.0 s",
     ),
 )
 

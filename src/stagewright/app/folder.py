@@ -84,6 +84,7 @@ class Folder:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.place = f"folder {settings.data}"
+        self.problems: tuple[str, ...] = ()  # why some modules give no workers, once `workers` was called
         self._store: ReadOnlyStore | None = None
 
     async def close(self) -> None:
@@ -146,7 +147,7 @@ class Folder:
 
     async def workers(self) -> list[dict[str, Any]]:
         """Return the workers that a node on this machine would have."""
-        facts = await installed_workers(self.settings)
+        facts, self.problems = await installed_workers(self.settings)
         return [worker_item(facts[name]) for name in sorted(facts)]
 
     async def artifacts(self, execution_id: str) -> list[dict[str, Any]]:

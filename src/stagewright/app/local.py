@@ -9,12 +9,13 @@ from typing import Any
 import orjson
 
 from stagewright.app.folder import PAGE_PIPELINES, plain
-from stagewright.app.installed import worker_item
+from stagewright.app.installed import with_problems, worker_item, workers_missing
 from stagewright.app.runtime import Runtime
 from stagewright.app.settings import Settings
 from stagewright.definitions import load_value
+from stagewright.engine.bind import WORKERS_MISSING
 from stagewright.engine.shapes import event_item
-from stagewright.model.errors import StagewrightError, StoreTrouble
+from stagewright.model.errors import Invalid, StagewrightError, StoreTrouble
 from stagewright.protocol.bodies import ExecuteBody
 from stagewright.server.body import parse_body
 
@@ -22,8 +23,8 @@ from stagewright.server.body import parse_body
 class LocalNode:
     """Executes on the local data folder in this process; nobody else can use the folder meanwhile.
 
-    What is open in the folder goes on while the node lives, and at the next start. Values are plain JSON in the
-    shapes of the API. `FolderInUse` if another process has the folder.
+    Of what is open in the folder only what `resume` or a call names goes on, the rest at the start of a server.
+    Values are plain JSON in the shapes of the API. `FolderInUse` if another process has the folder.
     """
 
     is_server = False
@@ -35,9 +36,9 @@ class LocalNode:
         self._fatal: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
-        """Take the folder and bring back what is open in it."""
+        """Take the folder; workers that cannot be loaded are told when they are needed."""
         self._fatal = asyncio.get_running_loop().create_future()
-        await self.runtime.start()
+        await self.runtime.start(only=(), needs_all_workers=False)
 
     async def close(self) -> None:
         """Stop within seconds; idempotent."""
@@ -50,7 +51,12 @@ class LocalNode:
     async def execute(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Submit an execution; returns after it is durable."""
         raw = orjson.dumps(body)
-        submitted = await self.runtime.service.execute(parse_body(ExecuteBody, raw))
+        try:
+            submitted = await self.runtime.service.execute(parse_body(ExecuteBody, raw))
+        except Invalid as error:
+            raise self._explained(error) from None
+        if not submitted.is_new:
+            await self.resume(submitted.execution_id)
         status, _ = await self.runtime.service.views.status(submitted.execution_id)
         return {"execution_id": submitted.execution_id, "status": status}
 
@@ -58,12 +64,18 @@ class LocalNode:
         """Return one execution with its stages and deliverables."""
         return plain(await self.runtime.service.views.execution(execution_id))
 
+    async def resume(self, execution_id: str) -> None:
+        """Go on with an open execution; `Misconfigured` if its workers cannot be loaded."""
+        await self._check_workers(execution_id)
+        await self.runtime.recovery.resume(execution_id)
+
     async def cancel(self, execution_id: str, reason: str | None = None) -> dict[str, Any]:
         """Cancel an open execution."""
         return await self.runtime.service.cancel(execution_id, reason)
 
     async def retry(self, execution_id: str, from_stage: str | None = None) -> dict[str, Any]:
         """Go on with an ended execution from the stage that failed, or from a named one."""
+        await self._check_workers(execution_id)
         return await self.runtime.service.retry(execution_id, from_stage)
 
     async def watch(self, execution_id: str, after: int = 0) -> AsyncIterator[dict[str, Any]]:
@@ -100,7 +112,10 @@ class LocalNode:
 
     async def register(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Register a pipeline; a changed document becomes the next version."""
-        pipeline, is_new = await self.runtime.service.register(load_value(document))
+        try:
+            pipeline, is_new = await self.runtime.service.register(load_value(document))
+        except Invalid as error:
+            raise self._explained(error) from None
         return {"name": pipeline.name, "version": pipeline.version, "digest": pipeline.digest, "is_new": is_new}
 
     async def validate(self, document: Mapping[str, Any]) -> None:
@@ -123,6 +138,23 @@ class LocalNode:
         _, ref = await views.artifact(artifact_id)
         async for chunk in views.stream(ref):
             yield chunk
+
+    async def _check_workers(self, execution_id: str) -> None:
+        """Refuse to go on with an execution that would only fail for want of a worker that cannot be loaded."""
+        problems = self.runtime.processes.problems
+        if not problems:
+            return
+        bound, _ = await self.runtime.service.views.graph(execution_id)
+        facts = self.runtime.dispatcher.facts
+        workers = (entry.stage.worker for entry in bound.plan.stages.values())
+        missing = sorted({worker for worker in workers if worker is not None and facts(worker) is None})
+        if missing:
+            why = f"Execution {execution_id} needs {', '.join(missing)}. "
+            raise workers_missing(problems, self.settings, why)
+
+    def _explained(self, error: Invalid) -> StagewrightError:
+        is_for_workers = error.detail.endswith(WORKERS_MISSING)
+        return with_problems(error, self.runtime.processes.problems, self.settings) if is_for_workers else error
 
     def _on_fatal(self, error: BaseException) -> None:
         if self._fatal is None or self._fatal.done():

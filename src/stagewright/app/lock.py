@@ -103,6 +103,11 @@ def read_holder(path: Path) -> dict[str, Any] | None:
 
 def serving_url(folder: Path) -> str | None:
     """Return the address of the server that holds the folder now, None if nobody serves it."""
+    return (holder_now(folder) or {}).get("url")
+
+
+def holder_now(folder: Path) -> dict[str, Any] | None:
+    """Return what the process that holds the folder now says of itself, None if nobody holds it."""
     try:
         handle = os.open(folder / NAME, os.O_RDWR)
     except OSError:
@@ -110,7 +115,7 @@ def serving_url(folder: Path) -> str | None:
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
-        return (read_holder(folder / NAME) or {}).get("url")
+        return read_holder(folder / NAME) or {}
     finally:
         os.close(handle)
     return None

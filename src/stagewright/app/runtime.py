@@ -11,7 +11,7 @@ from stagewright.accounts.directory import Directory
 from stagewright.app.child import COMMAND
 from stagewright.app.clock import SystemChance, SystemClock
 from stagewright.app.evaluator import COMMAND as EVALUATOR_COMMAND
-from stagewright.app.installed import DESCRIBE_TIMEOUT_S, shipped_pipelines, worker_sources
+from stagewright.app.installed import await_workers, shipped_pipelines, worker_sources
 from stagewright.app.lock import FolderLock
 from stagewright.app.memory import Collector
 from stagewright.app.settings import Settings
@@ -29,7 +29,7 @@ from stagewright.engine.retain import Retention
 from stagewright.engine.service import Service
 from stagewright.engine.views import Views
 from stagewright.model.data import DataRef
-from stagewright.model.errors import Misconfigured, StoreTrouble
+from stagewright.model.errors import StoreTrouble
 from stagewright.model.ids import IdSource
 from stagewright.objects.files import FileObjects
 from stagewright.ports.channel import Channel
@@ -72,8 +72,13 @@ class Runtime:
         self._identity: NodeIdentity | None = None
         self.recovered = 0
 
-    async def start(self, url: str | None = None, *, only: Collection[str] | None = None) -> None:
-        """Take the folder, open, recover all open executions, or `only` those. `FolderInUse` if it is served."""
+    async def start(
+        self, url: str | None = None, *, only: Collection[str] | None = None, needs_all_workers: bool = True
+    ) -> None:
+        """Take the folder, open, recover all open executions, or `only` those. `FolderInUse` if it is served.
+
+        `Misconfigured` if a module gives no workers; with `needs_all_workers=False` only if the rest are not known.
+        """
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         self.lock.acquire(url)
         try:
@@ -81,10 +86,7 @@ class Runtime:
             await self.store.start(identity, self.clock.now_us())
             self._identity = identity
             await self.dispatcher.start(self.engine)
-            if not await self.processes.wait_described(DESCRIBE_TIMEOUT_S) or self.processes.problems:
-                raise Misconfigured(
-                    "Some workers cannot be loaded: " + "; ".join(self.processes.problems or ("too slow",))
-                )
+            await await_workers(self.processes, self.settings, needs_all=needs_all_workers)
             self.aliases.agents |= await Directory("agent", self.store, self.clock, self.ids).workers()
             self.dispatcher.look()
             for pipeline in await asyncio.to_thread(shipped_pipelines):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stagewright.channels.evaluator import EvaluatorSettings
 from stagewright.channels.process import ProcessSettings
 from stagewright.definitions.aliases import mistake_in
+from stagewright.definitions.words import did_you_mean
 from stagewright.engine.settings import EngineSettings
 from stagewright.model.errors import Misconfigured, Problem
 
@@ -135,9 +136,21 @@ def _explain(item: Any) -> Problem:
     path = [str(part) for part in item["loc"]]
     where = f"{'.'.join(path)} ({PREFIX}{'__'.join(path).upper()})"
     if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        known = ", ".join(sorted(Settings.model_fields)) if len(path) == 1 else "see docs/reference/settings.md"
-        return Problem(f"there is no such setting; there are: {known}", where)
+        known = _names_in(path[:-1])
+        return Problem(f"there is no such setting{did_you_mean(path[-1], known)}; there are: {', '.join(known)}", where)
+    if path == ["workers", "modules"]:
+        expected = 'expected a list of module names, for example ["mine"]'
+        return Problem(f"{expected}; found {item.get('input')!r}", where)
     return Problem(f"{item['msg']}; found {item.get('input')!r}", where)
+
+
+def _names_in(section: Sequence[str]) -> list[str]:
+    """Return the names of the settings of a section, those at the top for none."""
+    kind: Any = Settings
+    for name in section:
+        kind = get_type_hints(kind).get(name)
+    names = getattr(kind, "model_fields", None) or getattr(kind, "__dataclass_fields__", {})
+    return sorted(names)
 
 
 def _check_addresses(settings: Settings) -> list[Problem]:

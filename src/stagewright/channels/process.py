@@ -140,6 +140,11 @@ class ProcessChannel:
             await asyncio.wait_for(self._described.wait(), timeout_s)
         return self._described.is_set()
 
+    @property
+    def has_process(self) -> bool:
+        """True if a process has loaded its workers and lives."""
+        return any(link.is_ready for link in self._links)
+
     async def stop(self) -> None:
         """See the port."""
         self._is_stopping = True
@@ -338,7 +343,8 @@ class ProcessChannel:
         link.is_ready = True
         found = {one.name: one for one in map(Described.from_json, head["workers"])}
         problems = tuple(map(str, head["problems"]))
-        for problem in problems:
+        # What is wrong with the first process is for those to say who wait for it.
+        for problem in problems if self._described.is_set() else ():
             if problem not in self.problems:
                 self._on_line(f"[worker process {link.pid}] {problem}")
         self.problems = problems

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from stagewright.cli.follow import save
-from stagewright.cli.options import Data, ExecutionId, Server, reading
+from stagewright.cli.options import Data, ExecutionId, Server, not_empty, output_file, reading
 from stagewright.cli.screen import Screen
 
 COLUMNS = ("artifact_id", "name", "media_type", "size_bytes", "stage_id", "deliverable")
@@ -24,9 +24,12 @@ async def list_(screen: Screen, execution_id: ExecutionId, server: Server = None
 
 async def get(
     screen: Screen,
-    artifact_id: Annotated[str, typer.Argument(metavar="ARTIFACT", help="The id of an artifact, art_…")],
+    artifact_id: Annotated[
+        str, typer.Argument(metavar="ARTIFACT", help="The id of an artifact, art_…", callback=not_empty)
+    ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it to this file.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write it to this file.", callback=output_file),
     ] = None,
     server: Server = None,
     data: Data = None,

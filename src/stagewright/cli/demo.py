@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from stagewright.cli.follow import EXITS, deliver, follow, summary
+from stagewright.cli.naming import program
 from stagewright.cli.options import Data, serving, settings_of
 from stagewright.cli.run import show
 from stagewright.cli.screen import Screen
@@ -68,8 +69,8 @@ def _show_report(screen: Screen, shown: dict[str, Any], found: list[dict[str, An
     screen.say("\nWhat to try next:")
     screen.say(f"  open the report:         {_opener()} {shlex.quote(page)}")
     own = "-p topic='what you care about' -p sources=FEED_FILE_FOLDER_OR_URL"
-    screen.say(f"  run it on your feeds:    stagewright run {PIPELINE} {own}{where}")
-    screen.say(f"  look at the execution:   stagewright executions get {shown['execution_id']}{where}")
+    screen.say(f"  run it on your feeds:    {program()} run {PIPELINE} {own}{where}")
+    screen.say(f"  look at the execution:   {program()} executions get {shown['execution_id']}{where}")
 
 
 def _folder(data: Path | None) -> Path | None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stagewright.cli.options import Data, ExecutionId, Server, opened, reading
+from stagewright.cli.naming import program
+from stagewright.cli.options import Data, ExecutionId, Output, Server, opened, reading, settings_of
 from stagewright.cli.progress import duration, event_line, moment
 from stagewright.cli.run import finish, folder_of
 from stagewright.cli.screen import Screen
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from stagewright.app.folder import Folder
     from stagewright.sdk.client import Client
 
@@ -21,14 +24,33 @@ FINAL = ("completed", "failed", "cancelled")
 PAGE_EVENTS = 200
 
 
+class Status(StrEnum):
+    """The states of executions."""
+
+    pending = "pending"
+    running = "running"
+    paused = "paused"
+    completed = "completed"
+    failed = "failed"
+    cancelled = "cancelled"
+
+
+def _cursor(text: str | None) -> str | None:
+    from stagewright.model.ids import is_id
+
+    if text is not None and not is_id("exec", text):
+        raise typer.BadParameter(f"expected the id of an execution, exec_…, as the page before told it, found: {text}")
+    return text
+
+
 async def list_(
     screen: Screen,
-    status: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
+    status: Annotated[Status | None, typer.Option(help="Only those in this state.")] = None,
     pipeline: Annotated[str | None, typer.Option(help="Only those of this pipeline.")] = None,
     tag: Annotated[str | None, typer.Option(help="Only those with this tag.")] = None,
     text: Annotated[str | None, typer.Option(help="Only those whose id, pipeline or request has this text.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200, help="How many.")] = 20,
-    after: Annotated[str | None, typer.Option(metavar="CURSOR", help="Go on after this one.")] = None,
+    after: Annotated[str | None, typer.Option(metavar="CURSOR", help="Go on after this one.", callback=_cursor)] = None,
     server: Server = None,
     data: Data = None,
 ) -> None:
@@ -46,6 +68,8 @@ async def get(screen: Screen, execution_id: ExecutionId, server: Server = None, 
     """Show an execution with its stages."""
     async with reading(server, data) as door:
         shown = await door.execution(execution_id)
+        if shown["status"] in ("pending", "running") and not door.is_server:
+            _say_who_serves(screen, execution_id, data)
     if screen.as_json:
         screen.json(shown)
         return
@@ -68,9 +92,7 @@ async def watch(
     screen: Screen,
     execution_id: ExecutionId,
     timeout: Annotated[float | None, typer.Option(metavar="S", min=0, help="Watch for at most so long.")] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Where to write the deliverables.")
-    ] = None,
+    output: Output = None,
     server: Server = None,
     data: Data = None,
 ) -> None:
@@ -84,6 +106,7 @@ async def watch(
         if looker.is_server or shown["status"] in FINAL:
             await finish(looker, screen, execution_id, folder, timeout)
     async with opened(server, data) as door:
+        await door.resume(execution_id)
         await finish(door, screen, execution_id, folder, timeout)
 
 
@@ -156,6 +179,18 @@ async def _last_seq(door: Client | Folder, execution_id: str) -> int:
     while items := (await door.event_page(execution_id, last, PAGE_EVENTS))["items"]:
         last = items[-1]["seq"]
     return last
+
+
+def _say_who_serves(screen: Screen, execution_id: str, data: Path | None) -> None:
+    """Tell of an open execution in a folder without a server how it goes on."""
+    from stagewright.app.lock import holder_now
+
+    holder = holder_now(settings_of(data).data)
+    if holder is not None:
+        screen.say(f"process {holder.get('pid', 'unknown')} has the folder now")
+        return
+    go_on = f"{program()} up, or {program()} executions watch {execution_id}"
+    screen.say(f"nobody serves it now: it goes on with: {go_on}")
 
 
 def _changed(screen: Screen, told: dict[str, Any]) -> None:

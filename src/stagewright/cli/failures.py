@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from stagewright.model import errors
@@ -21,6 +22,13 @@ INTERRUPTED = 130
 
 PROBLEMS_SHOWN_MAX = 50
 
+
+class NotWritable(errors.Trouble):
+    """A file that was to be written here cannot be."""
+
+    code, title = "not_writable", "The file cannot be written"
+
+
 # The first that fits holds, so that a subclass stands before its parent.
 _EXITS: tuple[tuple[type[StagewrightError], int], ...] = (
     (errors.KeyReused, CONFLICT),
@@ -31,6 +39,7 @@ _EXITS: tuple[tuple[type[StagewrightError], int], ...] = (
     (errors.TooLarge, NOT_VALID),
     (errors.Stalled, UNREACHABLE),
     (errors.Misconfigured, USAGE),
+    (NotWritable, USAGE),
 )
 
 # What to do, where the error itself does not end with it.
@@ -69,8 +78,28 @@ def problem_of(error: StagewrightError) -> dict[str, Any]:
     return problem
 
 
-def lines_of(error: StagewrightError) -> list[str]:
+# What the API says of its own parts, and what the same is called here.
+_WORDS = (
+    (re.compile(r"(: list them with| with|:)? (GET|POST) /\S+"), ""),
+    (re.compile(r"`from_stage`"), "--from-stage"),
+    (re.compile(r"`request_id`"), "--request-id"),
+    (re.compile(r"`budget_usd`"), "--budget"),
+)
+
+
+def rephrased(text: str, program: str = "stagewright") -> str:
+    """Say with words of the command line what the API says with its own."""
+    for word, here in _WORDS:
+        text = word.sub(here, text)
+    return text if program == "stagewright" else re.sub(r"(: |`)stagewright (?=[a-z])", rf"\1{program} ", text)
+
+
+def lines_of(error: StagewrightError, program: str = "stagewright") -> list[str]:
     """Say what, why and what to do; one line each, the problems of a document between."""
+    return [rephrased(line, program) for line in _lines(error)]
+
+
+def _lines(error: StagewrightError) -> list[str]:
     lines = [f"Error: {error.title}"]
     listed = [f"  {_place(each)}{each.detail}" for each in error.problems[:PROBLEMS_SHOWN_MAX]]
     if len(error.problems) > PROBLEMS_SHOWN_MAX:

@@ -8,17 +8,20 @@ import signal
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
-from stagewright.cli.failures import CANCELLED, EXECUTION_FAILED, INTERRUPTED, OK, TIMED_OUT
+from stagewright.cli.failures import CANCELLED, EXECUTION_FAILED, INTERRUPTED, OK, TIMED_OUT, NotWritable
+from stagewright.cli.naming import program
 from stagewright.cli.options import Reader
-from stagewright.cli.progress import Progress, event_line
+from stagewright.cli.progress import Progress, event_line, trace_lines
 from stagewright.cli.screen import Screen
 
 if TYPE_CHECKING:
     from rich.live import Live
+
+    from stagewright.sdk.client import Client
 
 FRAMES_PER_S = 8
 
@@ -53,14 +56,18 @@ async def follow(
 
 def leave(door: Reader, screen: Screen, execution_id: str, why: str) -> None:
     """Say what becomes of an execution that nobody watches any more."""
-    watch = f"stagewright executions watch {execution_id}"
+    watch = f"{program()} executions watch {execution_id}"
     if door.is_server:
         screen.warn(f"{why}: the execution goes on at {door.place}; watch it with: {watch}")
     else:
-        screen.warn(f"{why}: the execution goes on at the next start: stagewright up, or {watch}")
+        screen.warn(f"{why}: the execution goes on at the next start: {program()} up, or {watch}")
 
 
 async def _watch(door: Reader, screen: Screen, progress: Progress, told_until: int) -> None:
+    if door.is_server:
+        client = cast("Client", door)
+        client.on_lost = lambda why: screen.warn(f"the connection to {door.place} is lost; trying again ({why})")
+        client.on_back = lambda: screen.warn(f"connected to {door.place} again")
     with _picture(screen, progress) as live:
         async for event in door.watch(progress.execution_id):
             line = progress.apply(event)
@@ -68,6 +75,8 @@ async def _watch(door: Reader, screen: Screen, progress: Progress, told_until: i
                 continue
             if screen.is_verbose:
                 screen.say(event_line(event))
+                for text in trace_lines(event):
+                    screen.say(text)
             elif live is None and line is not None:
                 screen.say(line)
             if event["type"] == "execution.paused" and await _is_paused(door, progress.execution_id):
@@ -150,16 +159,19 @@ async def deliver(door: Reader, shown: Mapping[str, Any], folder: Path | None) -
 
 
 async def save(chunks: AsyncIterator[bytes], path: Path) -> None:
-    """Write a stream into a file, which is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a stream into a file, which is there whole or not at all; `NotWritable` if the disk refuses it."""
     aside = path.with_name(f".{path.name}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with aside.open("wb") as file:
             async for chunk in chunks:
                 file.write(chunk)
         aside.replace(path)
+    except OSError as error:
+        raise NotWritable(f"{path} cannot be written: {error.strerror or error}. Name another place with -o") from error
     finally:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
 
 
 def _artifact_id(item: Mapping[str, Any]) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stagewright.cli.documents import is_file, load_file, name_and_version
-from stagewright.cli.options import Data, Server, opened, reading, server_of, serving, settings_of
+from stagewright.cli.options import Data, Server, not_empty, opened, reading, server_of, serving, settings_of
 from stagewright.cli.screen import Screen
 
 if TYPE_CHECKING:
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
 
     from stagewright.model.pipeline import Pipeline
 
-File = Annotated[str, typer.Argument(metavar="FILE", help="A pipeline document in YAML or JSON; - for stdin.")]
-Name = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="A registered pipeline.")]
+File = Annotated[
+    str, typer.Argument(metavar="FILE", help="A pipeline document in YAML or JSON; - for stdin.", callback=not_empty)
+]
+Name = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="A registered pipeline.", callback=not_empty)]
 Target = Annotated[str, typer.Argument(metavar="FILE|NAME", help="A pipeline document, or a registered pipeline.")]
 
 
@@ -49,19 +52,27 @@ async def list_(screen: Screen, server: Server = None, data: Data = None) -> Non
 
 
 async def get(screen: Screen, name: Name, server: Server = None, data: Data = None) -> None:
-    """Print a registered pipeline as a document; with --json with its name, version and digest."""
+    """Print a registered pipeline as YAML; with --json as JSON with its name, version and digest."""
     async with reading(server, data) as door:
         told = await door.pipeline(*name_and_version(name))
-    screen.json(told if screen.as_json else told["document"])
+    if screen.as_json:
+        screen.text(json.dumps(told, ensure_ascii=False, indent=2))
+        return
+    from stagewright.definitions.write_yaml import yaml_text
+
+    screen.text(yaml_text(told["document"]))
 
 
 async def graph(
     screen: Screen,
-    target: Annotated[str | None, typer.Argument(metavar="[FILE|NAME]", help="What to draw.")] = None,
+    target: Annotated[
+        str | None, typer.Argument(metavar="[FILE|NAME]", help="What to draw.", callback=not_empty)
+    ] = None,
     svg: Annotated[bool, typer.Option("--svg", help="Draw an SVG.")] = False,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Write a Mermaid flowchart (the default).")] = False,
     execution: Annotated[
-        str | None, typer.Option(metavar="EXECUTION", help="Draw an execution with the states of its stages.")
+        str | None,
+        typer.Option(metavar="EXECUTION", help="Draw an execution as it is now.", callback=not_empty),
     ] = None,
     server: Server = None,
     data: Data = None,

@@ -84,7 +84,9 @@ class Progress:
             return f"● {self.pipeline} {'started' if what == 'started' else 'goes on'}  {self.execution_id}"
         self.status, self.ended_at = what, at
         took = f" after {duration(data['duration_ms'] / 1000)}" if "duration_ms" in data else ""
-        return f"{SIGNS.get(what, '●')} {self.pipeline} {what}{took}{cause(data)}"
+        # Why it failed is said by the stage, and by whoever shows the result.
+        why = "" if what == "failed" else cause(data)
+        return f"{SIGNS.get(what, '●')} {self.pipeline} {what}{took}{why}"
 
     def _stage(self, kind: str, at: datetime, event: Mapping[str, Any]) -> str | None:
         name, data = event.get("stage_id"), event["data"]
@@ -176,6 +178,14 @@ def event_line(event: Mapping[str, Any]) -> str:
         told = value.get("code") if name == "error" and isinstance(value, dict) else value
         parts.append(f"{name}={shortened(str(told))}")
     return " ".join(parts)
+
+
+def trace_lines(event: Mapping[str, Any]) -> list[str]:
+    """Return where in a handler an error came from, if the event says so."""
+    error = event["data"].get("error")
+    trace = error.get("trace") if isinstance(error, Mapping) else None
+    is_of_stage = event["type"].startswith("stage.")  # the execution's event repeats it
+    return [f"  {line}" for line in trace.splitlines()] if trace and is_of_stage else []
 
 
 def cause(data: Mapping[str, Any]) -> str:

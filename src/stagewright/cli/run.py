@@ -11,7 +11,8 @@ import typer
 
 from stagewright.cli.documents import is_file, load_file, name_and_version
 from stagewright.cli.follow import EXITS, deliver, follow, leave, summary
-from stagewright.cli.options import Data, Door, Reader, Server, opened, server_of, settings_of
+from stagewright.cli.naming import program
+from stagewright.cli.options import Data, Door, Output, Reader, Server, not_empty, opened, server_of, settings_of
 from stagewright.cli.screen import Screen
 from stagewright.cli.values import parse_parameters
 
@@ -27,7 +28,10 @@ class Priority(StrEnum):
 
 async def run(
     screen: Screen,
-    target: Annotated[str, typer.Argument(metavar="FILE|NAME", help="A pipeline document, or a registered pipeline.")],
+    target: Annotated[
+        str,
+        typer.Argument(metavar="FILE|NAME", help="A pipeline document, or a registered pipeline.", callback=not_empty),
+    ],
     parameters: Annotated[
         list[str] | None,
         typer.Option("-p", "--parameter", metavar="K=V|@FILE", help="A parameter, or a JSON file of them; repeatable."),
@@ -40,9 +44,7 @@ async def run(
     tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help="A tag; repeatable.")] = None,
     wait: Annotated[bool, typer.Option("--wait/--detach", help="Wait for the end, or leave after the start.")] = True,
     timeout: Annotated[float | None, typer.Option(metavar="S", min=0, help="Wait for at most so many seconds.")] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Where to write the deliverables.")
-    ] = None,
+    output: Output = None,
     server: Server = None,
     data: Data = None,
 ) -> None:
@@ -112,7 +114,7 @@ def show(screen: Screen, shown: Mapping[str, Any], deliverables: list[dict[str, 
     if shown["status"] == "failed":
         screen.warn(
             "  What completed is kept. When the cause is mended, go on with: "
-            f"stagewright executions retry {shown['execution_id']}"
+            f"{program()} executions retry {shown['execution_id']}"
         )
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from stagewright.cli.failures import INTERNAL, INTERRUPTED, exit_code, lines_of, problem_of
+from stagewright.cli.naming import program
 from stagewright.model.errors import StagewrightError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -159,7 +160,7 @@ def show_error(screen: Screen, error: StagewrightError) -> None:
     if screen.as_json:
         screen.json(problem_of(error))
         return
-    for line in lines_of(error):
+    for line in lines_of(error, program()):
         screen.warn(line)
 
 

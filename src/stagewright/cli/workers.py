@@ -10,7 +10,10 @@ async def list_(screen: Screen, server: Server = None, data: Data = None) -> Non
     """List workers: of the server, or those that a node on this machine would have."""
     async with reading(server, data) as door:
         items = await door.workers()
+        problems = getattr(door, "problems", ())
     screen.table(items, ("worker_name", "version", "capacity", "in_use", "actions", "description"))
+    for problem in problems:
+        screen.warn(f"Some workers cannot be loaded: {problem} (see `workers.folder` and PYTHONPATH)")
 
 
 COMMANDS = {"list": list_}

@@ -15,6 +15,8 @@ from stagewright.ports.channel import WorkerFacts
 
 BOUND_PIPELINES_MAX = 256
 
+WORKERS_MISSING = "needs workers that are not there"
+
 
 @dataclass(slots=True)
 class Bound:
@@ -61,7 +63,7 @@ class Binder:
         ]
         if problems:
             placed = [Problem(each.detail, place_in(pipeline.document, each.pointer)) for each in problems]
-            raise Invalid(f"Pipeline '{pipeline.name}' needs workers that are not there", placed)
+            raise Invalid(f"Pipeline '{pipeline.name}' {WORKERS_MISSING}", placed)
 
     def _problem_of(self, index: int, stage: Stage) -> Problem | None:
         assert stage.worker is not None

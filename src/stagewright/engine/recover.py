@@ -13,7 +13,7 @@ from stagewright.engine.bind import Bound
 from stagewright.engine.core import Engine
 from stagewright.engine.rows import load_execution
 from stagewright.model.errors import BadRows, NotFound, StagewrightError, StoreTrouble
-from stagewright.model.execution import Failure
+from stagewright.model.execution import FINAL_STATUSES, Failure
 from stagewright.model.ids import SHARDS
 from stagewright.model.message import Halt, Lost, Message, Retry
 from stagewright.ports.store import NodeIdentity, Row
@@ -72,6 +72,12 @@ class Recovery:
         if not rows:
             raise NotFound(f"There is no execution {execution_id}")
         return (await self._actors(rows))[0]
+
+    async def resume(self, execution_id: str) -> None:
+        """Go on with one execution that `start` left out, as it would have; nothing if it is active or has ended."""
+        rows = await self._engine.store.read("execution_to_load", execution_id)
+        if rows and rows[0][7] not in FINAL_STATUSES and execution_id not in self._engine.actors:
+            await self._load_page(rows)
 
     async def stop(self) -> None:
         """Stop what is being loaded."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urljoin
@@ -46,6 +46,8 @@ class Client:
         if parsed.scheme not in ("http", "https") or not parsed.host:
             raise Malformed(f"Expected the server's address as http://HOST:PORT, found: {url}")
         self.place = f"server {self.url}"
+        self.on_lost: Callable[[str], None] = lambda _: None
+        self.on_back: Callable[[], None] = lambda: None
         # A proxy of the environment must not stand between a command and the server on the same machine.
         self._http = httpx2.AsyncClient(
             base_url=self.url,
@@ -93,14 +95,20 @@ class Client:
         """Cancel an open execution."""
         return await self._json("POST", f"/api/executions/{_part(execution_id)}/cancel", {"reason": reason})
 
+    async def resume(self, execution_id: str) -> None:
+        """Nothing is to be done: a server goes on with what is open by itself."""
+
     async def retry(self, execution_id: str, from_stage: str | None = None) -> dict[str, Any]:
         """Go on with an ended execution from the stage that failed, or from a named one."""
         return await self._json("POST", f"/api/executions/{_part(execution_id)}/retry", {"from_stage": from_stage})
 
     async def watch(self, execution_id: str, after: int = 0) -> AsyncIterator[dict[str, Any]]:
-        """Yield events with numbers above `after` until the execution has ended; survives a restart of the server."""
+        """Yield events with numbers above `after` until the execution has ended; survives a restart of the server.
+
+        `on_lost` is called with the reason when the connection breaks, `on_back` when events come again.
+        """
         loop = asyncio.get_running_loop()
-        pause, alive_at, ended = PAUSE_S, loop.time(), False
+        pause, alive_at, ended, is_lost = PAUSE_S, loop.time(), False, False
         while True:
             trouble = "the stream ended early"
             try:
@@ -108,14 +116,20 @@ class Client:
                     yield event
                     after, ended = event["seq"], event["type"] in FINAL_EVENTS
                     pause, alive_at = PAUSE_S, loop.time()
+                    if is_lost:
+                        is_lost = False
+                        self.on_back()
             except _Finished:
                 return
             except httpx2.HTTPError as error:
                 trouble = _words(error)
             if ended and trouble != "the stream ended early":
                 return
+            if not is_lost and not ended:
+                is_lost, alive_at = True, loop.time()
+                self.on_lost(trouble)
             if loop.time() - alive_at > RECONNECT_S:
-                raise self._unreachable(trouble)
+                raise self._given_up(execution_id, trouble)
             await asyncio.sleep(pause)
             pause = min(2 * pause, PAUSE_MAX_S)
 
@@ -215,6 +229,13 @@ class Client:
         if not isinstance(answer, dict):
             raise self._unreachable("what answers there is another service")
         return answer
+
+    def _given_up(self, execution_id: str, why: str) -> Unreachable:
+        return Unreachable(
+            f"The connection to {self.url} was lost and did not come back within {RECONNECT_S:g} s ({why}): nobody "
+            f"serves execution {execution_id} there now. What completed is kept, and it goes on when its server is "
+            f"started again with `stagewright up`"
+        )
 
     def _unreachable(self, why: str) -> Unreachable:
         return Unreachable(
