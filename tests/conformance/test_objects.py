@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
+import threading
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from stagewright.model.data import DataRef, checksum_of
-from stagewright.model.errors import DataLost, TooLarge
+from stagewright.model.errors import DataLost, ObjectTrouble, TooLarge
 from stagewright.objects import files
 from stagewright.objects.files import CHUNK_BYTES, FileObjects
 from stagewright.ports.objects import ObjectStore
@@ -173,10 +175,56 @@ async def test_a_write_that_fails_leaves_neither_an_object_nor_a_staging_file(
     monkeypatch.setattr(files.os, "fsync", full)
     objects = FileObjects(folder)
 
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(ObjectTrouble, match="No space"):
         await objects.put(CONTENT)
 
     assert [path for path in folder.rglob("*") if path.is_file()] == []  # noqa: ASYNC240
+
+
+async def test_a_store_that_cannot_be_read_is_trouble_and_no_crash(folder: Path) -> None:
+    objects = FileObjects(folder)
+    ref = await objects.put(CONTENT)
+    path_of(folder, ref).unlink()
+    path_of(folder, ref).mkdir()  # to open it is an OSError other than "not there"
+
+    with pytest.raises(ObjectTrouble):
+        await objects.get(ref, bytes_max=len(CONTENT))
+    with pytest.raises(ObjectTrouble):
+        await read(objects, ref)
+
+
+def test_what_is_put_while_it_is_being_deleted_is_there_afterwards(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given an old object
+    objects = FileObjects(folder)
+    ref = objects.put_now(CONTENT)
+    path = path_of(folder, ref)
+    os.utime(path, (1, 1))
+    put = threading.Thread(target=objects.put_now, args=(CONTENT,))
+    at_the_lock, real_lock, real_stat = threading.Event(), fcntl.flock, Path.stat
+
+    def lock(handle: int, how: int) -> None:
+        if threading.current_thread() is put:
+            at_the_lock.set()
+        real_lock(handle, how)
+
+    def look_then_let_another_put(self: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        looked = real_stat(self, follow_symlinks=follow_symlinks)
+        if self == path and put.ident is None:
+            put.start()
+            assert at_the_lock.wait(10)
+        return looked
+
+    monkeypatch.setattr(fcntl, "flock", lock)
+    monkeypatch.setattr(Path, "stat", look_then_let_another_put)
+
+    # when another attempt puts the same bytes between the look at its age and its removal
+    objects._delete_now(path, 2_000_000)
+    put.join(10)
+
+    # then what that attempt refers to is there
+    assert objects.get_now(ref, bytes_max=len(CONTENT)) == CONTENT
 
 
 def test_staging_files_of_writers_that_died_are_swept_and_young_ones_stay(folder: Path) -> None:

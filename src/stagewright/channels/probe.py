@@ -11,7 +11,7 @@ import orjson
 from stagewright.channels.inputs import find_refs, load_inputs
 from stagewright.channels.outputs import completed, completed_inline, encode_output
 from stagewright.model.data import KV_BYTES_MAX
-from stagewright.model.errors import TooLarge, Trouble
+from stagewright.model.errors import StagewrightError
 from stagewright.model.execution import Failure
 from stagewright.model.message import Completed, Failed
 from stagewright.ports.channel import Assignment, Loader, Mailbox, WorkerFacts
@@ -112,12 +112,7 @@ class ProbeChannel:
         """Replace references by their values, then perform the action after all."""
 
         async def load() -> None:
-            try:
-                assignment.inputs = await load_inputs(assignment.inputs, self._load)
-            except (Trouble, TooLarge) as error:
-                failure = Failure(error.code, error.detail, "transient", True, assignment.step)
-                self._post(assignment, Failed(assignment.step, assignment.attempt, failure))
-                return
+            assignment.inputs = await load_inputs(assignment.inputs, self._load)
             self._running.pop((assignment.execution_id, assignment.step), None)
             self.dispatch(assignment)
 
@@ -131,7 +126,8 @@ class ProbeChannel:
         self._run(assignment, make())
 
     def _run(self, assignment: Assignment, coroutine: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine, name=f"probe-{assignment.step}")
+        told = self._tell_failure(assignment, coroutine)
+        task = asyncio.get_running_loop().create_task(told, name=f"probe-{assignment.step}")
         key, entry = (assignment.execution_id, assignment.step), (assignment.attempt, task.cancel)
         self._running[key] = entry
         self._tasks.add(task)
@@ -142,6 +138,18 @@ class ProbeChannel:
                 del self._running[key]
 
         task.add_done_callback(forget)
+
+    async def _tell_failure(self, assignment: Assignment, coroutine: Coroutine[Any, Any, None]) -> None:
+        """See it through; whatever it raises ends the attempt, which would else wait until its timeout."""
+        try:
+            await coroutine
+        except Exception as error:
+            if isinstance(error, StagewrightError):
+                code, text = error.code, error.detail
+            else:
+                code, text = "handler_error", f"{type(error).__name__}: {error}"
+            failure = Failure(code, text, "transient", True, assignment.step)
+            self._post(assignment, Failed(assignment.step, assignment.attempt, failure))
 
     def _finish(self, assignment: Assignment, encoded: bytes) -> None:
         self._running.pop((assignment.execution_id, assignment.step), None)

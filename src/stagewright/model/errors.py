@@ -16,6 +16,7 @@
     │   ├── BadRows         500 bad_rows             the database refuses what one execution wants to write
     │   ├── Fenced          503 fenced               this node has been declared dead; the process must end
     │   └── SyncFailed      503 sync_failed          nobody knows what the disk holds; the process must end
+    ├── ObjectTrouble       503 object_trouble       the object store cannot be read or written now
     ├── DataLost            500 data_lost            a data reference does not resolve to its bytes
     └── Misconfigured       –                        settings stop the start, all of them named at once
 
@@ -153,6 +154,12 @@ class SyncFailed(StoreTrouble):
     """The disk refused to make a write durable. What it holds is unknown until the database is opened anew."""
 
     code, title = "sync_failed", "The disk does not keep what is written"
+
+
+class ObjectTrouble(Trouble):
+    """The object store cannot be read or written now: its disk is full, slow or gone."""
+
+    code, title = "object_trouble", "The object store is not working"
 
 
 class DataLost(Trouble):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -12,13 +13,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 from stagewright.model.data import DataRef
-from stagewright.model.errors import DataLost, TooLarge
+from stagewright.model.errors import DataLost, ObjectTrouble, TooLarge
 
 CHUNK_BYTES = 256 * 1024
 
 
 class FileObjects:
-    """`ports.objects.ObjectStore` on a local folder. Blocking work happens in threads, a chunk at a time."""
+    """`ports.objects.ObjectStore` on a local folder. Blocking work happens in threads, a chunk at a time.
+
+    Putting and deleting lock the folder of the object, so that nobody gets a reference to what is being deleted.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -35,18 +39,17 @@ class FileObjects:
     def put_now(self, content: bytes) -> DataRef:
         """Store bytes from a thread or another process."""
         digest = sha256(content).hexdigest()
-        try:
-            os.utime(self._path(digest))  # there already; being touched keeps it from being deleted meanwhile
-        except FileNotFoundError:
-            with self._aside() as (file, aside):
-                file.write(content)
-                self._settle(file, aside, digest)
+        with _told():
+            if not self._touch(self._path(digest)):
+                with self._aside() as (file, aside):
+                    file.write(content)
+                    self._settle(file, aside, digest)
         return _ref(digest, len(content))
 
     def put_file_now(self, path: Path) -> DataRef:
         """Store a file from a thread or another process; held a chunk at a time."""
         digest, size = sha256(), 0
-        with path.open("rb") as source, self._aside() as (file, aside):
+        with path.open("rb") as source, _told(), self._aside() as (file, aside):
             while chunk := source.read(CHUNK_BYTES):
                 digest.update(chunk)
                 size += len(chunk)
@@ -62,7 +65,7 @@ class FileObjects:
         """Read and check bytes from a thread or another process."""
         if ref.size_bytes > bytes_max:
             raise TooLarge(f"The object {ref.storage_key} has {ref.size_bytes} bytes, at most {bytes_max} are read")
-        with self._open(ref) as file:
+        with _told(), self._open(ref) as file:
             content = file.read(ref.size_bytes + 1)
         if len(content) != ref.size_bytes or "sha256:" + sha256(content).hexdigest() != ref.checksum:
             raise DataLost(f"The object {ref.storage_key} does not have its checksum {ref.checksum}")
@@ -73,11 +76,13 @@ class FileObjects:
         end = ref.size_bytes if end is None else min(end, ref.size_bytes)
         is_whole = start == 0 and end == ref.size_bytes
         digest, left = sha256(), end - start
-        file = await asyncio.to_thread(self._open, ref)
+        with _told():
+            file = await asyncio.to_thread(self._open, ref)
         try:
             await asyncio.to_thread(file.seek, start)
             while left > 0:
-                chunk = await asyncio.to_thread(file.read, min(CHUNK_BYTES, left))
+                with _told():
+                    chunk = await asyncio.to_thread(file.read, min(CHUNK_BYTES, left))
                 if not chunk:
                     raise DataLost(f"The object {ref.storage_key} is shorter than {ref.size_bytes} bytes")
                 left -= len(chunk)
@@ -110,9 +115,19 @@ class FileObjects:
 
     @staticmethod
     def _delete_now(path: Path, untouched_since_us: int) -> None:
-        with contextlib.suppress(FileNotFoundError):
+        with _told(), contextlib.suppress(FileNotFoundError), _locked(path.parent):
             if path.stat().st_mtime * 1_000_000 < untouched_since_us:
                 path.unlink()
+
+    @staticmethod
+    def _touch(path: Path) -> bool:
+        """Keep an object that is there from being deleted for a grace; false if it is not there."""
+        try:
+            with _locked(path.parent):
+                os.utime(path)
+        except FileNotFoundError:
+            return False
+        return True
 
     @contextlib.contextmanager
     def _aside(self) -> Iterator[tuple[BinaryIO, Path]]:
@@ -133,8 +148,9 @@ class FileObjects:
             path.parent.mkdir(parents=True, exist_ok=True)
             _sync_folder(path.parent.parent)
             _sync_folder(path.parent.parent.parent)
-        aside.replace(path)
-        _sync_folder(path.parent)
+        with _locked(path.parent) as folder:
+            aside.replace(path)
+            os.fsync(folder)
 
     def _open(self, ref: DataRef) -> BinaryIO:
         try:
@@ -149,6 +165,25 @@ class FileObjects:
         prefix, _, digest = key.partition(":")
         assert prefix == "sha256" and len(digest) == 64 and digest.isalnum(), key
         return self._path(digest)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ObjectTrouble(f"The object store answered {type(error).__name__}: {error}") from error
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[int]:
+    """Hold a folder against other threads and processes that lock it; yields its descriptor."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield handle
+    finally:
+        os.close(handle)  # and with it the lock
 
 
 def _ref(digest: str, size_bytes: int) -> DataRef:
