@@ -1,4 +1,4 @@
-"""The composition root of an evaluator: `python -m stagewright.app.evaluator DESCRIPTOR`; `ProcessEvaluator` starts it."""
+"""The composition root of an evaluator: `python -m stagewright.app.evaluator N`; `ProcessEvaluator` starts it."""
 
 from __future__ import annotations
 
