@@ -18,6 +18,7 @@ import uvicorn
 from stagewright.app.lock import NAME, FolderInUse, read_holder, serving_url
 from stagewright.app.runtime import Runtime
 from stagewright.app.settings import Settings
+from stagewright.definitions.evaluate import program
 from stagewright.model.errors import Misconfigured, Problem
 from stagewright.observe.log import start_log
 from stagewright.server.build import build_app
@@ -102,10 +103,13 @@ async def serve(settings: Settings, *, verbose: bool = False, out: TextIO | None
             runtime = Runtime(settings, on_fatal)
             if await _is_started(runtime, url_of(listener), stop):
                 unwatch = runtime.engine.feed.watch(None, log.on_events)
+                # The first request with an expression would wait for the import, and with it all others.
+                importing = asyncio.create_task(asyncio.to_thread(program, "1"), name="import-expressions")
                 try:
                     await _serve_until(stop, Door(runtime, listener), url_of(listener), out or sys.stdout)
                 finally:
                     unwatch()
+                    await importing
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(runtime.stop(), STOP_TIMEOUT_S)
     finally:
