@@ -54,6 +54,12 @@ class SimObjects:
         if self._touched_at.get(key, 0) <= untouched_since_us:
             self.kept.pop(key, None)
 
+    async def untouched(self, place: int, *, since_us: int, keys_max: int) -> tuple[list[str], int]:
+        """See the port."""
+        await self._wait()
+        keys = sorted(key for key, at in self._touched_at.items() if key in self.kept and at < since_us)
+        return keys[place : place + keys_max], place + keys_max if place + keys_max < len(keys) else 0
+
     async def check(self) -> None:
         """See the port."""
 

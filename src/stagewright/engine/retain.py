@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import orjson
+
 from stagewright.engine.settings import EngineSettings
 from stagewright.model.errors import Trouble
 from stagewright.ports.clock import Clock
@@ -17,6 +19,7 @@ class Retention:
     def __init__(self, store: Store, objects: ObjectStore, clock: Clock, settings: EngineSettings) -> None:
         self._store, self._objects, self._clock, self._settings = store, objects, clock, settings
         self._task: asyncio.Task[None] | None = None
+        self._place: int = 0  # in the object store, up to which it has been looked through
 
     def start(self) -> None:
         """Do a round now and then until `stop`."""
@@ -44,7 +47,17 @@ class Retention:
         deleted = 0
         for key, storage_type in await self._store.read("condemned_blobs", now - grace, most):
             deleted += await self._delete(key, storage_type, now - grace)
-        return deleted
+        return deleted + await self._sweep(now - self._settings.retain_orphans_us)
+
+    async def _sweep(self, since_us: int) -> int:
+        """Delete old objects that no row knows: of attempts that never completed and submits that were refused."""
+        most = self._settings.retain_rows_max
+        keys, place = await self._objects.untouched(self._place, since_us=since_us, keys_max=most)
+        orphans = await self._store.read("unknown_blobs", orjson.dumps(keys).decode(), len(keys)) if keys else []
+        for (key,) in orphans:
+            await self._objects.delete(key, untouched_since_us=since_us)
+        self._place = place
+        return len(orphans)
 
     async def _delete(self, key: str, storage_type: str, condemned_before: int) -> int:
         """Forget the row first: bytes without a row are waste, a row without bytes would be a lie."""

@@ -32,6 +32,7 @@ class EngineSettings:
     key_ttl_us: int = 24 * 3600 * 1_000_000  # idempotency keys
     retain_interval_s: float = 60.0
     retain_grace_us: int = 3600 * 1_000_000  # between condemning and deleting an object
+    retain_orphans_us: int = 7 * 24 * 3600 * 1_000_000  # before an object that no row knows is deleted
     retain_rows_max: int = 500  # rows of one kind in one round
 
     def __post_init__(self) -> None:

@@ -16,6 +16,8 @@ from stagewright.model.data import DataRef
 from stagewright.model.errors import DataLost, ObjectTrouble, TooLarge
 
 CHUNK_BYTES = 256 * 1024
+FOLDERS = 256 * 256
+FOLDERS_AT_ONCE = 256  # looked at for what nobody has put for long
 
 
 class FileObjects:
@@ -97,6 +99,20 @@ class FileObjects:
     async def delete(self, key: str, *, untouched_since_us: int) -> None:
         """See the port."""
         await asyncio.to_thread(self._delete_now, self._path_of(key), untouched_since_us)
+
+    async def untouched(self, place: int, *, since_us: int, keys_max: int) -> tuple[list[str], int]:
+        """See the port; a place is the number of a folder."""
+        return await asyncio.to_thread(self._untouched_now, place, since_us, keys_max)
+
+    def _untouched_now(self, place: int, since_us: int, keys_max: int) -> tuple[list[str], int]:
+        keys: list[str] = []
+        for number in range(place, place + FOLDERS_AT_ONCE):
+            name = f"{number % FOLDERS:04x}"
+            with _told(), contextlib.suppress(FileNotFoundError), os.scandir(self._path(name).parent) as entries:
+                keys += [f"sha256:{item.name}" for item in entries if item.stat().st_mtime * 1_000_000 < since_us]
+            if len(keys) >= keys_max:
+                return keys, (number + 1) % FOLDERS
+        return keys, (place + FOLDERS_AT_ONCE) % FOLDERS
 
     async def check(self) -> None:
         """See the port; the object that it writes is always the same and stays."""

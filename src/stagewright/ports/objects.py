@@ -32,6 +32,13 @@ class ObjectStore(Protocol):
         """Remove an object unless somebody has put it again since that time; idempotent."""
         ...
 
+    async def untouched(self, place: int, *, since_us: int, keys_max: int) -> tuple[list[str], int]:
+        """Return keys that nobody has put since that time, looking from a place on, and the place to go on at.
+
+        Looks at a bounded part, and stops soon after `keys_max` keys. Places begin at 0 and come round to it.
+        """
+        ...
+
     async def check(self) -> None:
         """Write and read a small object; raises what fails."""
         ...

@@ -13,13 +13,13 @@ from stagewright.engine.retain import Retention
 from stagewright.engine.settings import EngineSettings
 from stagewright.model.data import DataRef, checksum_of
 from stagewright.model.errors import DataLost
-from stagewright.objects.files import FileObjects
+from stagewright.objects.files import FOLDERS, FOLDERS_AT_ONCE, FileObjects
 from stagewright.ports.store import Batch, NodeIdentity
 from stagewright.store.sqlite import SqliteStore
 
 HOUR_US = 3600 * 1_000_000
 START_US = 1_800_000_000_000_000
-SETTINGS = EngineSettings(retain_grace_us=HOUR_US, retain_rows_max=10)
+SETTINGS = EngineSettings(retain_grace_us=HOUR_US, retain_rows_max=10, retain_orphans_us=24 * HOUR_US)
 OPEN, ENDED = "exec_open", "exec_ended"
 
 
@@ -148,6 +148,46 @@ async def test_an_object_that_was_put_again_while_its_row_was_deleted_stays(hous
     # then the row goes, and the file stays for the reference that is about to be written
     assert await house.retention.round() == 1
     assert await house.objects.get(ref, bytes_max=10) == b"again"
+
+
+async def test_objects_that_no_row_knows_are_deleted_once_no_attempt_can_need_them(house: House) -> None:
+    # given objects of attempts that crashed before they completed, everywhere in the store, and one that counts
+    orphans = [await house.put_object(f"orphan {number}".encode()) for number in range(25)]
+    known = await house.put_object(b"known")
+    await house.refer(known, OPEN, START_US + HOUR_US)
+
+    # when the whole store is looked through while an attempt may still run
+    assert await house.rounds(2, *[0] * 300) == 0
+
+    # and again later, when one of them has been put anew
+    again = await house.put_object(b"orphan 7")
+    house.clock.at += 23 * HOUR_US
+    assert await house.rounds(0, *[0] * 300) == 24
+
+    # then what counts and what is young are there
+    assert await house.objects.get(known, bytes_max=10) == b"known"
+    assert await house.objects.get(again, bytes_max=10) == b"orphan 7"
+    for orphan in orphans:
+        if orphan != again:
+            with pytest.raises(DataLost):
+                await house.objects.get(orphan, bytes_max=10)
+
+
+async def test_one_look_for_orphans_is_bounded_and_the_next_goes_on_from_there(house: House) -> None:
+    refs = [await house.put_object(f"orphan {number}".encode()) for number in range(40)]
+    far = START_US + HOUR_US
+    keys: list[str] = []
+    place, from_place, looks = 0, -1, 0
+
+    while place > from_place:
+        from_place = place
+        found, place = await house.objects.untouched(place, since_us=far, keys_max=3)
+        assert len(found) <= 3 + 2  # those of the folder that was begun are told whole
+        keys += found
+        looks += 1
+
+    assert set(keys) == {ref.storage_key for ref in refs}
+    assert looks <= FOLDERS // FOLDERS_AT_ONCE + 40
 
 
 async def test_one_round_does_no_more_than_its_bound(house: House) -> None:

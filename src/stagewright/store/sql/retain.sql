@@ -31,6 +31,13 @@ FROM blobs
 WHERE condemned_at < ?1
 LIMIT ?2;
 
+-- name: unknown_blobs
+-- Those of a list of keys that no row knows.
+SELECT value
+FROM json_each(?1)
+WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE key = value)
+LIMIT ?2;
+
 -- name: delete_blob
 -- Forget a condemned blob; none if a new reference has revived it.
 DELETE FROM blobs
