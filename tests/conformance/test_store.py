@@ -144,7 +144,11 @@ async def test_after_a_new_incarnation_has_started_the_old_one_is_fenced(store: 
     with pytest.raises(Fenced):
         await store.flush(submission(2, "exec_2"))
 
+    with pytest.raises(Fenced):
+        await store.write([("add_definition", ("d1", "{}", 1))])
+
     assert await ids(newer) == ["exec_1"]
+    assert await newer.read("definition", "d1") == []
     assert await newer.flushed() == 0
     await newer.flush(Batch(1, executions=[execution("exec_3")]))
     assert await ids(newer) == ["exec_1", "exec_3"]

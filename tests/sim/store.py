@@ -72,7 +72,7 @@ class SimStore:
     async def start(self, identity: NodeIdentity, now_us: int) -> None:
         """See the port."""
         self._identity = identity
-        await self.write([("node_start", (identity.node, identity.incarnation, now_us))])
+        await self._write([("node_start", (identity.node, identity.incarnation, now_us))], None)
 
     async def stop(self) -> None:
         """See the port; the disk stays."""
@@ -107,8 +107,11 @@ class SimStore:
 
     async def write(self, statements: Any) -> list[list[Row]]:
         """See the port."""
+        return await self._write(statements, self._identity)
+
+    async def _write(self, statements: Any, identity: NodeIdentity | None) -> list[list[Row]]:
         await self._turn_of_writer(LATENCY_US)
-        answer = self._commit(lambda: self.disk.database.write(statements))
+        answer = self._commit(lambda: self.disk.database.write(statements, identity))
         if self._loop.crashed:
             await self._loop.create_future()
         return answer

@@ -76,5 +76,8 @@ class Store(Protocol):
         ...
 
     async def write(self, statements: Sequence[tuple[str, Params]]) -> list[list[Row]]:
-        """Run named statements in one transaction of their own; return the rows of each RETURNING."""
+        """Run named statements in one transaction of their own; return the rows of each RETURNING.
+
+        `Fenced` if this incarnation is not alive.
+        """
         ...

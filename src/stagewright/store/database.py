@@ -18,6 +18,7 @@ BUSY_TIMEOUT_MS = 5_000
 CHECKPOINT_PAGES = 20_000  # of the write-ahead log (80 MB), after which the writer itself sees to its end
 CACHE_KIB = 32 * 1024
 
+_FENCED = "Another incarnation of this node is alive: this process must not write any more"
 _SYNC_ERRORS = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
 _DATA_ERRORS = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError, apsw.RangeError, apsw.SQLError)
 
@@ -77,16 +78,18 @@ class SqliteDatabase:
         with _translated():
             return self._connection.execute(self._queries[query], tuple(params)).fetchall()
 
-    def write(self, statements: Sequence[tuple[str, Params]]) -> list[list[Row]]:
-        """Run named statements in one transaction."""
+    def write(self, statements: Sequence[tuple[str, Params]], identity: NodeIdentity | None = None) -> list[list[Row]]:
+        """Run named statements in one transaction, if this incarnation is alive, else raise `Fenced`."""
         with self.transaction():
+            if identity is not None and not self.run("node_alive", (identity.node, identity.incarnation)):
+                raise Fenced(_FENCED)
             return [self.run(query, params) for query, params in statements]
 
     def flush(self, identity: NodeIdentity, batch: Batch, now_us: int) -> dict[str, Winner]:
         """Write the batch in one transaction; see `ports.store.Store.flush`."""
         with self.transaction():
             if not self.run("flush_fence", (identity.node, identity.incarnation, batch.number)):
-                raise Fenced("Another incarnation of this node is alive: this process must not write any more")
+                raise Fenced(_FENCED)
             losers = self._win_keys(batch.keys, now_us) if batch.keys else {}
             self._flush_rows(batch, losers)
             return losers

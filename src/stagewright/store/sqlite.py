@@ -50,7 +50,8 @@ class SqliteStore:
         self._writer = self._thread("writer", lambda: SqliteDatabase(self._path, on_log=self._log_grew))
         await self._writer.call(lambda database: database.migrate())
         self._checkpointer = self._thread("checkpointer", lambda: SqliteDatabase(self._path))
-        await self.write([("node_start", (identity.node, identity.incarnation, now_us))])
+        begin = ("node_start", (identity.node, identity.incarnation, now_us))
+        await self._writer.call(lambda database: database.write([begin]))
         self._readers = [
             self._thread(f"reader-{number}", lambda: SqliteDatabase(self._path, readonly=True))
             for number in range(READERS)
@@ -91,7 +92,8 @@ class SqliteStore:
 
     async def write(self, statements: Sequence[tuple[str, Params]]) -> list[list[Row]]:
         """See the port."""
-        return await self._write_thread().call(lambda database: database.write(statements))
+        identity = self._identity
+        return await self._write_thread().call(lambda database: database.write(statements, identity))
 
     def _log_grew(self, pages: int) -> None:
         """Have the log copied beside the writer, now and then; called on the writer's thread after each commit."""

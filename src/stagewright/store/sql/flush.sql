@@ -7,6 +7,13 @@ WHERE node = ?1
   AND state = 'alive'
 RETURNING flush_number;
 
+-- name: node_alive
+-- The first statement of every other write, for the same reason.
+SELECT 1
+FROM nodes
+WHERE node = ?1 AND incarnation = ?2 AND state = 'alive'
+LIMIT 1;
+
 -- name: flush_keys
 -- Win submit keys; a key that is held and has not expired is lost.
 INSERT INTO submit_keys (scope, key, execution_id, fingerprint, expires_at)
