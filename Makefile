@@ -44,7 +44,7 @@ bench: .venv/ready ## Measure product, skeleton and peers in one run, against th
 	@$(BIN)/python -m bench.run $(BENCH_ARGS)
 
 sim: $(DEV) ## Run the simulation with one seed (SEED=1)
-	@STAGEWRIGHT_SIM_SEED=$(SEED) $(BIN)/python -m pytest tests/sim -s
+	@SIM_SEED=$(SEED) $(BIN)/python -m pytest tests/sim -s
 
 setup: $(DEV) ## Only make the environment
 

@@ -1,6 +1,6 @@
 """What holds for every test: no test is skipped in silence, and chance is the same each time in CI.
 
-`STAGEWRIGHT_TESTS_STRICT=1` (set by `.ci/run`) turns every skip into a failure, as a test that could not run
+`TESTS_STRICT=1` (set by `.ci/run`) turns every skip into a failure, as a test that could not run
 has shown nothing. Without it skips are counted and listed at the very end, where nobody overlooks them.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Generator
 import hypothesis
 import pytest
 
-STRICT = os.environ.get("STAGEWRIGHT_TESTS_STRICT") == "1"
+STRICT = os.environ.get("TESTS_STRICT") == "1"
 
 # Slow machines must not fail a property, so no deadline an example; pytest-timeout bounds the test as a whole.
 hypothesis.settings.register_profile("dev", max_examples=50, deadline=None)

@@ -1,4 +1,4 @@
-"""Fifty seeds, each run with a crash at every write. `STAGEWRIGHT_SIM_SEED` names one seed or a range (`make sim`)."""
+"""Fifty seeds, each run with a crash at every write. `SIM_SEED` names one seed or a range (`make sim`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tests.sim.runs import crash_runs, run_once
 
 SEEDS = 50
-CHOSEN = os.environ.get("STAGEWRIGHT_SIM_SEED", f"1-{SEEDS}")
+CHOSEN = os.environ.get("SIM_SEED", f"1-{SEEDS}")
 FIRST, _, LAST = CHOSEN.partition("-")
 
 

@@ -1,4 +1,4 @@
-"""A skipped test is a failed one where `STAGEWRIGHT_TESTS_STRICT=1`, and a loud one elsewhere."""
+"""A skipped test is a failed one where `TESTS_STRICT=1`, and a loud one elsewhere."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MODULE = {"test_module": "import pytest\npytest.importorskip('no_module_of_that_
 def _finish(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, *, strict: str, tests: dict[str, str]
 ) -> pytest.RunResult:
-    monkeypatch.setenv("STAGEWRIGHT_TESTS_STRICT", strict)
+    monkeypatch.setenv("TESTS_STRICT", strict)
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     pytester.makeconftest((ROOT / "tests" / "conftest.py").read_text(encoding="utf-8"))
     pytester.makepyfile(**tests)
