@@ -182,7 +182,7 @@ def test_what_nobody_expected_is_a_500_with_a_trace_and_a_log_line(
 def test_a_stalled_journal_is_a_503_that_says_when_to_come_back(
     api: Api, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(site.runtime.engine.journal, "_failing_since", 1)
+    monkeypatch.setattr(site.runtime.engine.journal, "_is_failing", True)
 
     answer = api.post("/execute", json={"pipeline": echo()})
     health = api.get("/health/ready")

@@ -170,7 +170,7 @@ def test_a_database_that_is_lost_ends_the_process_with_one_clear_message(
     with Api(base_url=url, timeout=WAIT_S, trust_env=False) as api:
         answer = api.post("/execute", json={"pipeline": echo()})
 
-    assert check_problem(answer, 503, "stalled")["retry_after"] == 2
+    check_problem(answer, 503, "fenced")
     assert server.process.wait(WAIT_S) == 1
     said = server.log.read_text().splitlines()
     assert [line for line in said if line.startswith("stagewright stopped: Fenced: ")], said

@@ -119,7 +119,8 @@ def test_a_client_that_leaves_frees_its_stream_and_its_watcher(api: Api, site: S
     feed = site.runtime.engine.feed
 
     with api.stream("GET", f"/progress/{execution_id}", headers=EVENTS) as answer:
-        next(frames(answer.iter_lines()))
+        told = frames(answer.iter_lines())  # kept: a generator that is collected closes the stream
+        next(told)
         assert site.door.streams == 1 and execution_id in feed._of_one
 
     until(lambda: site.door.streams == 0)

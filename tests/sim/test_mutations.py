@@ -18,7 +18,7 @@ from stagewright.store import database
 from stagewright.store.queries import queries
 from tests.sim.runs import crash_runs, run_once
 
-SEEDS = range(1, 21)
+SEEDS = range(1, 25)
 
 
 class EagerEngine(Engine):

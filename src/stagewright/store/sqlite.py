@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stagewright.model.errors import StoreTrouble, SyncFailed
+from stagewright.model.errors import Fenced, StoreTrouble, SyncFailed
 from stagewright.ports.clock import Clock
 from stagewright.ports.store import Batch, NodeIdentity, Params, Row, Winner
 from stagewright.store.database import SqliteDatabase
@@ -27,7 +27,7 @@ COPY_PAGES = 1_000  # of the write-ahead log (4 MB), after which they are copied
 class SqliteStore:
     """`ports.store.Store` on a file. Calls come from one event loop; each has a bound of `CALL_TIMEOUT_S`.
 
-    `on_broken` is told `SyncFailed`, whichever call or thread meets it: the process must end.
+    `on_broken` is told `SyncFailed` or `Fenced`, whichever call or thread meets it: the process must end.
     """
 
     def __init__(
@@ -190,7 +190,7 @@ class _Thread:
             self._tell_broken(error)
 
     def _tell_broken(self, error: BaseException | None) -> None:
-        if isinstance(error, SyncFailed):
+        if isinstance(error, SyncFailed | Fenced):
             self._tell_loop(self._on_broken, error)
 
     def _tell_loop(self, function: Callable[..., None], *arguments: Any) -> None:
