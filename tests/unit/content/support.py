@@ -101,10 +101,11 @@ class Site:
                 handler.send_header(name, value)
             if not answer.hold:
                 handler.send_header("Content-Length", str(len(answer.body)))
+            # Noted before the reader can have the whole answer, so that a test that looks afterwards sees it.
+            self.requests.append(Request(handler.path, headers, started, time.monotonic()))
             handler.end_headers()
             handler.wfile.write(answer.body)
             handler.wfile.flush()
-            self.requests.append(Request(handler.path, headers, started, time.monotonic()))
             if answer.hold:
                 self.released.wait(HOLD_S)
         except (BrokenPipeError, ConnectionResetError):
