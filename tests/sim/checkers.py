@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from tests.sim.world import World
 
 FINAL = ("completed", "failed", "cancelled")
-STEP_FINAL = (*FINAL, "skipped")
+STEP_FINAL = (*FINAL, "skipped", "passed over")
+PASSED = ("completed", "passed over")
+"""A step is passed over when its own condition skips it; `skipped` is one that an early end has skipped."""
 CODES = {
     "simulated_terminal", "simulated_retry", "timeout", "queue_timeout", "worker_lost", "probe_failed", "cancelled",
 }  # fmt: skip
@@ -108,6 +110,8 @@ def _codes_of(world: World, pipeline: str, execution_id: str) -> set[str]:
 def _looks_into_what_may_be_missing(document: dict[str, Any], stage: dict[str, Any]) -> bool:
     by_id = {each["id"]: each for each in document["stages"]}
     text = orjson.dumps(stage.get("inputs", {})).decode()
+    if stage.get("when") == "${{ parameters.topic }}":
+        return True  # which is no condition
     return any(f"stages.{id}." in text and each.get("on_error") == "continue" for id, each in by_id.items())
 
 
@@ -254,11 +258,11 @@ class Story:
     def _check_completed(self, event: dict[str, Any]) -> None:
         for name, state in self.state.items():
             goes_on = self.stages[name].get("on_error") == "continue"
-            if state not in ("completed", "skipped") and not (state == "failed" and goes_on):
+            if state not in (*PASSED, "skipped") and not (state == "failed" and goes_on):
                 self._wrong(f"completed while {name} is {state}", event)
 
     def _resume(self, event: dict[str, Any]) -> None:
-        again = {name for name, state in self.state.items() if state != "completed"}
+        again = {name for name, state in self.state.items() if state not in PASSED}
         if event["data"].get("from_stage"):
             again.add(event["data"]["from_stage"])
         for _ in self.stages:
@@ -267,7 +271,7 @@ class Story:
             self.state[name] = "pending"
 
     def _needs(self, stage: dict[str, Any]) -> set[str]:
-        text = orjson.dumps(stage.get("inputs", {})).decode()
+        text = orjson.dumps([stage.get("inputs", {}), stage.get("when")]).decode()
         return set(stage.get("needs", ())) | {name for name in self.stages if f"stages.{name}." in text}
 
     def _stage(self, what: str, event: dict[str, Any]) -> None:
@@ -281,7 +285,9 @@ class Story:
             self._started(name, attempt, event)
         elif what in ("completed", "failed", "retrying", "progress") and attempt != self.attempt[name]:
             self._wrong(f"speaks of attempt {attempt}, the latest is {self.attempt[name]}", event)
-        if what in ("completed", "failed", "skipped", "cancelled"):
+        if what == "skipped" and event["data"] == {"reason": "when"}:
+            self._passed_over(name, event)
+        elif what in ("completed", "failed", "skipped", "cancelled"):
             self.state[name] = what
         elif what in ("started", "waiting", "retrying"):
             self.state[name] = {"started": "running"}.get(what, "waiting")
@@ -294,14 +300,26 @@ class Story:
         if attempt != self.attempt[name] + 1:
             self._wrong(f"attempt {self.attempt[name]} is followed by another than the next", event)
         self.attempt[name] = attempt
+        if self.stages[name].get("when") is False:
+            self._wrong(f"{name} starts although it must not", event)
+        self._check_needs(name, event)
+
+    def _passed_over(self, name: str, event: dict[str, Any]) -> None:
+        if self.stages[name].get("when", True) is True:
+            self._wrong(f"{name} has no condition and is passed over for it", event)
+        self._check_needs(name, event)
+        self.state[name] = "passed over"
+
+    def _check_needs(self, name: str, event: dict[str, Any]) -> None:
         for need in self._needs(self.stages[name]):
             goes_on = self.stages[need].get("on_error") == "continue"
-            if self.state[need] != "completed" and not (goes_on and self.state[need] == "failed"):
-                self._wrong(f"{name} starts while its need {need} is {self.state[need]}", event)
+            if self.state[need] not in PASSED and not (goes_on and self.state[need] == "failed"):
+                self._wrong(f"{name} begins while its need {need} is {self.state[need]}", event)
 
     def _compare_with_rows(self) -> None:
         rows = self.world.disk.sql(
-            "SELECT step, status, attempt, output, output_ref FROM steps WHERE execution_id = ?", self.id
+            "SELECT step, iif(status = 'skipped' AND waiting = 'when', 'passed over', status), attempt, output, output_ref "
+            "FROM steps WHERE execution_id = ?", self.id
         )
         if self.number != self.round:
             self._wrong(f"its events speak of {self.number} rounds, its row of {self.round}")

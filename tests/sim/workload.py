@@ -81,7 +81,7 @@ def pipeline(chance: random.Random, name: str, stages_max: int, *, wide: bool = 
     for number in range(stages_max if wide else chance.randint(1, stages_max)):
         before = [stage["id"] for stage in stages]
         needs = chance.sample(before, min(len(before), chance.choice([0, 0, 0, 1, 3] if wide else [0, 1, 1, 2, 3])))
-        stages.append(_stage(chance, f"s{number}", needs, stages))
+        stages.append(_conditional(chance, _stage(chance, f"s{number}", needs, stages)))
     workers = [stage for stage in stages if stage.get("worker") in ("one", "few", "free")]
     if workers:
         chosen = chance.choice(workers)
@@ -114,6 +114,18 @@ def _stage(chance: random.Random, name: str, needs: list[str], before: list[dict
     if chance.random() < 0.3:
         stage["priority"] = chance.choice(["low", "high", "critical"])
     return stage
+
+
+def _conditional(chance: random.Random, stage: dict[str, Any]) -> dict[str, Any]:
+    """Let some stages depend on a condition; one that is no condition fails its stage."""
+    if chance.random() > 0.2:
+        return stage
+    conditions: list[Any] = [False, True, "${{ parameters.topic == 'topic 0' }}", "${{ parameters.topic != 'topic 0' }}"]
+    conditions += [f"${{{{ stages.{need}.status == 'completed' }}}}" for need in stage.get("needs", ())]
+    conditions += [f"${{{{ stages.{need}.output != null }}}}" for need in stage.get("needs", ())]
+    if chance.random() < 0.1:
+        conditions = ["${{ parameters.topic }}"]
+    return stage | {"when": chance.choice(conditions)}
 
 
 def _probe(chance: random.Random) -> dict[str, Any]:
@@ -150,7 +162,7 @@ def _inputs(chance: random.Random, needs: list[str], before: list[dict[str, Any]
 
 
 def _always_completes(stage: dict[str, Any]) -> bool:
-    return stage.get("on_error") != "continue"
+    return stage.get("on_error") != "continue" and "when" not in stage
 
 
 # --- clients ----------------------------------------------------------------------------------------------------

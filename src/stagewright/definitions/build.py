@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from stagewright.definitions.expressions import CelBudget, compile_all
+from stagewright.definitions.expressions import CelBudget, compile_all, is_one_expression
 from stagewright.definitions.graph import find_cycles
 from stagewright.definitions.parameters import check_parameters_schema, unknown_parameter
 from stagewright.definitions.policies import Policies, read_duration, read_policies
@@ -23,7 +23,7 @@ from stagewright.model.pipeline import EXECUTION_TIMEOUT_US, Pipeline, Stage
 NOT_RUN_YET: Mapping[str, tuple[str, ...]] = {
     "pipeline": ("on_budget",),
     "stage": (
-        *("for_each", "max_parallel", "tolerate", "when", "repeat", "wait_for", "pipeline", "compensate"),
+        *("for_each", "max_parallel", "tolerate", "repeat", "wait_for", "pipeline", "compensate"),
         *("cache", "demand", "sandbox"),
     ),
 }
@@ -134,7 +134,7 @@ class _Builder:
     def _stage(self, stage: Mapping[str, Any], at: str, outer: Policies) -> Stage:
         self._refuse_later(stage, "stage", at)
         id = str(stage.get("id", ""))
-        inputs = stage.get("inputs", {})
+        inputs, when = stage.get("inputs", {}), stage.get("when", True)
         policies = read_policies(stage, at, outer, self.problems)
         return Stage(
             id=id,
@@ -142,7 +142,7 @@ class _Builder:
             action=stage.get("action"),
             worker_version=stage.get("version"),
             template_ref=stage.get("template_ref"),
-            needs=tuple(dict.fromkeys((*self._needs(id, stage, at), *self._implied(id, inputs, at)))),
+            needs=tuple(dict.fromkeys((*self._needs(id, stage, at), *self._implied(id, stage, at)))),
             inputs=inputs,
             retry=policies.retry,
             timeout_us=policies.timeout_us,
@@ -150,6 +150,7 @@ class _Builder:
             silence_timeout_us=policies.silence_timeout_us,
             priority=policies.priority,
             sleep_us=self._sleep(stage, at),
+            when=when,
             on_error="continue" if stage.get("on_error") == "continue" else "fail",
             deliverable=stage.get("deliverable") is True,
         )
@@ -180,11 +181,21 @@ class _Builder:
     def _no_stage(self, name: str) -> str:
         return f"There is no stage {shown(name)}{did_you_mean(name, self.positions)}; known: {listed(self.positions)}."
 
-    def _implied(self, id: str, inputs: Any, at: str) -> list[str]:
-        """Check the expressions of the inputs and return the stages that they name."""
-        if not inputs or self._is_full():
+    def _implied(self, id: str, stage: Mapping[str, Any], at: str) -> list[str]:
+        """Check the expressions of a stage and return the stages that they name."""
+        needs: list[str] = []
+        for field in ("when", "inputs"):
+            if stage.get(field):
+                needs += self._implied_by(id, stage[field], pointer(at, field))
+        if isinstance(stage.get("when"), str) and not is_one_expression(stage["when"]):
+            detail = "Expected true, false or one expression, as in ${{ parameters.depth == 'quick' }}."
+            self._refuse(detail, pointer(at, "when"))
+        return needs
+
+    def _implied_by(self, id: str, value: Any, at: str) -> list[str]:
+        if self._is_full():
             return []
-        compiled = compile_all(inputs, pointer(at, "inputs"), self.budget)
+        compiled = compile_all(value, at, self.budget)
         self.problems += compiled.problems
         needs: list[str] = []
         for reference, place in compiled.places:

@@ -79,7 +79,7 @@ def walk(scope: Mapping[str, Any], reference: Reference) -> Any:
         if isinstance(value, DataRef):
             raise NeedsData((value,))
         if not _has(value, key):
-            raise Unresolved(_missing(value, keys[:at], key))
+            raise Unresolved(_not_done(scope, keys[:at], value) or _missing(value, keys[:at], key))
         value = value[key]
     return value
 
@@ -99,6 +99,17 @@ def path_text(keys: Sequence[Key]) -> str:
         else:
             text += f".{key}" if key.isidentifier() else f"['{key}']"
     return text
+
+
+def _not_done(scope: Mapping[str, Any], before: tuple[Key, ...], value: Any) -> str | None:
+    """Say why an output is null where its stage did not complete."""
+    if value is not None or len(before) != 3 or before[0] != "stages":
+        return None
+    status = scope["stages"][before[1]].get("status")
+    if status == "completed":
+        return None
+    path = path_text(before)
+    return f"{path} is null because it is {status}; test {path_text(before[:2])}.status == 'completed' first."
 
 
 def _missing(value: Any, before: tuple[Key, ...], key: Key) -> str:

@@ -129,6 +129,15 @@ def compile_all(value: Any, base: str, budget: CelBudget | None = None) -> Compi
     return Compiled(Template(value, references, node), compiler.places, compiler.problems)
 
 
+def is_one_expression(text: str) -> bool:
+    """Say whether a text is one expression and nothing else; also when a mistake in it is reported elsewhere."""
+    try:
+        pieces = split(text)
+    except ScanError:
+        return True
+    return len(pieces) == 1 and isinstance(pieces[0], Source)
+
+
 class _Compiler:
     def __init__(self, budget: CelBudget) -> None:
         self.budget = budget

@@ -7,13 +7,15 @@ from typing import Any
 
 import orjson
 
+from stagewright.model.execution import SKIPPED_BY_WHEN
 from stagewright.model.pipeline import Pipeline
 from stagewright.ports.store import Row
 
 FINDINGS_MAX = 20  # of one execution: the first ones tell what is wrong, the rest follow from them
 
 _FINAL = ("completed", "failed", "cancelled")
-_STEP_FINAL = ("completed", "failed", "skipped", "cancelled")
+_STEP_FINAL = ("completed", "failed", "skipped", "cancelled", "passed over")
+_PASSED = ("completed", "passed over")  # `passed over`: skipped by its own condition, not by an early end
 _OPEN = ("ready", "waiting", "running")
 
 
@@ -38,7 +40,7 @@ class Story:
         self._attempts: dict[str, int] = {}
         self._number = 1  # the round that the events speak of
         self._ended: str | None = None
-        self._rows: dict[str, Row] = {}
+        self._rows: dict[str, str] = {}  # status of each step that has a row
 
     def _wrong(self, invariant: str, detail: str) -> None:
         if len(self.findings) < FINDINGS_MAX:
@@ -78,7 +80,7 @@ class Story:
         if number != self._number + 1:
             self._wrong("rounds", f"round {self._number} is followed by {number} in event {event['seq']}")
         self._number, self._ended = number, None
-        again = {name for name, state in self._state.items() if state != "completed" or name == from_stage}
+        again = {name for name, state in self._state.items() if state not in _PASSED or name == from_stage}
         grown = True
         while grown:
             behind = {name for name, stage in self._stages.items() if again.intersection(stage.needs)}
@@ -98,7 +100,10 @@ class Story:
             self._started(name, attempt, seq)
         elif what in ("completed", "failed", "retrying") and attempt != self._attempts.get(name, 0):
             self._wrong("attempts", f"event {seq} speaks of attempt {attempt} of {name}, the latest did not start it")
-        if what in _STEP_FINAL:
+        if what == "skipped" and event["data"].get("reason") == SKIPPED_BY_WHEN:
+            self._state[name] = "passed over"
+            self._check_needs(name, seq)
+        elif what in _STEP_FINAL:
             self._state[name] = what
         elif what in ("started", "waiting", "retrying"):
             self._state[name] = "open"
@@ -108,13 +113,16 @@ class Story:
         if attempt != before + 1:
             self._wrong("attempts", f"attempt {attempt} of {name} starts in event {seq} after attempt {before}")
         self._attempts[name] = attempt
+        self._check_needs(name, seq)
+
+    def _check_needs(self, name: str, seq: int) -> None:
         stage = self._stages.get(name)
         for need in stage.needs if stage else ():
             if not self._is_done(need, self._state.get(need)):
-                self._wrong("order", f"{name} starts in event {seq} while its need {need} is {self._state.get(need)}")
+                self._wrong("order", f"{name} begins in event {seq} while its need {need} is {self._state.get(need)}")
 
     def _is_done(self, name: str, state: str | None) -> bool:
-        if state == "completed":
+        if state in _PASSED:
             return True
         return state == "failed" and name in self._stages and self._stages[name].on_error == "continue"
 
@@ -123,7 +131,9 @@ class Story:
     def step(self, row: Row) -> None:
         """Take a row of `audit_steps`."""
         _, name, status, attempt, _, waiting = row
-        self._rows[name] = row
+        if status == "skipped" and waiting == SKIPPED_BY_WHEN:
+            status = "passed over"
+        self._rows[name] = status
         if self._stages and name not in self._stages:
             self._wrong("definition", f"it has a step {name}, its definition has none")
             return
@@ -153,7 +163,7 @@ class Story:
             self._check_whole()
 
     def _check_whole(self) -> None:
-        statuses = {name: self._rows[name][2] if name in self._rows else "pending" for name in self._stages}
+        statuses = {name: self._rows.get(name, "pending") for name in self._stages}
         if self._status == "completed":
             for name, status in statuses.items():
                 if status != "skipped" and not self._is_done(name, status):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stagewright.definitions import Template, load_value
 from stagewright.model.errors import Invalid, Problem
@@ -17,11 +17,15 @@ BOUND_PIPELINES_MAX = 256
 
 @dataclass(slots=True)
 class Bound:
-    """A definition with all that can be known before an execution; `templates` by stage id."""
+    """A definition with all that can be known before an execution.
+
+    `templates` are the inputs by stage id; `conditions` the `when` of those stages that may be skipped.
+    """
 
     pipeline: Pipeline
     plan: Plan
     templates: Mapping[str, Template]
+    conditions: Mapping[str, Template] = field(default_factory=dict)
 
 
 class Binder:
@@ -38,7 +42,8 @@ class Binder:
         if bound is None:
             templates = {stage.id: Template.compile(stage.inputs) for stage in pipeline.stages}
             plan = make_plan(pipeline, lambda stage: self._is_direct(stage, templates[stage.id]))
-            bound = self._kept[pipeline.digest] = Bound(pipeline, plan, templates)
+            conditions = {s.id: Template.compile(s.when) for s in pipeline.stages if s.when is not True}
+            bound = self._kept[pipeline.digest] = Bound(pipeline, plan, templates, conditions)
             if len(self._kept) > BOUND_PIPELINES_MAX:
                 self._kept.popitem(last=False)
         return bound
@@ -75,7 +80,7 @@ class Binder:
         return None
 
     def _is_direct(self, stage: Stage, template: Template) -> bool:
-        if stage.worker is None or not template.is_constant:
+        if stage.worker is None or stage.when is not True or not template.is_constant:
             return False
         facts = self._facts(stage.worker)
         return facts is not None and facts.is_direct

@@ -8,11 +8,11 @@ from typing import Any, Protocol
 from stagewright.definitions import NeedsData
 from stagewright.engine.actor import Actor
 from stagewright.engine.dispatch import Dispatcher
-from stagewright.engine.resolve import Unresolvable, failure_of, load_value, render_inputs
+from stagewright.engine.resolve import Unresolvable, failure_of, is_wanted, load_value, render_inputs
 from stagewright.engine.settings import EngineSettings
 from stagewright.model.data import DataRef
 from stagewright.model.errors import TooLarge, Trouble
-from stagewright.model.message import Granted, Message, Queued, Unresolved
+from stagewright.model.message import Granted, Message, Queued, Skipped, Unresolved
 from stagewright.ports.objects import ObjectStore
 from stagewright.ports.store import Store
 
@@ -50,10 +50,15 @@ class Preparer:
         await asyncio.gather(*self._loading, return_exceptions=True)
 
     def prepare(self, actor: Actor, step: str) -> None:
-        """Resolve the inputs of a ready step, then ask for a slot."""
+        """Resolve the condition and the inputs of a ready step, then ask for a slot."""
         try:
-            actor.inputs[step] = render_inputs(actor, step)
-            self._ask_for_slot(actor, step)
+            if not is_wanted(actor, step):
+                self._owner.turn(actor, Skipped(step))
+            elif actor.state.plan.stages[step].stage.worker is None:
+                self._owner.turn(actor, Granted(step))
+            else:
+                actor.inputs[step] = render_inputs(actor, step)
+                self._ask_for_slot(actor, step)
         except NeedsData as need:
             # What it refers to may be in the very decision that made the step ready: it is there after the commit.
             settled = self._owner.settled(actor)

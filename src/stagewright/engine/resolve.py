@@ -10,9 +10,12 @@ from stagewright.definitions import ExpressionError, NeedsData, Template
 from stagewright.engine.actor import Actor
 from stagewright.model.data import DataRef, checksum_of
 from stagewright.model.errors import DataLost, TooLarge, Trouble
-from stagewright.model.execution import Execution, Failure
+from stagewright.model.execution import STEP_FINAL, Execution, Failure
 from stagewright.ports.objects import ObjectStore
 from stagewright.ports.store import Store
+
+
+_SHOWN_BYTES_MAX = 60
 
 
 class Unresolvable(Exception):
@@ -25,13 +28,29 @@ class Unresolvable(Exception):
 
 def render_inputs(actor: Actor, step: str) -> Any:
     """Return the inputs of a step, or raise `NeedsData` for values to load first, or `Unresolvable`."""
-    template = actor.bound.templates[step]
+    return _render(actor, actor.bound.templates[step], step, "inputs")
+
+
+def is_wanted(actor: Actor, step: str) -> bool:
+    """Say whether the condition of a step holds; raises as `render_inputs`."""
+    condition = actor.bound.conditions.get(step)
+    if condition is None:
+        return True
+    answer = _render(actor, condition, step, "condition (`when`)")
+    if isinstance(answer, bool):
+        return answer
+    found = "a large value" if isinstance(answer, DataRef) else orjson.dumps(answer)[:_SHOWN_BYTES_MAX].decode()
+    text = f"The condition of stage '{step}', {condition.value}, must be true or false and is {found}: "
+    raise Unresolvable(Failure("expression_failed", text + "compare it with something", stage_id=step))
+
+
+def _render(actor: Actor, template: Template, step: str, what: str) -> Any:
     if template.is_constant:
         return template.render({})
     try:
         return template.render(_scope(actor, template))
     except ExpressionError as error:
-        text = f"The inputs of stage '{step}' cannot be computed: {error.problem.detail}"
+        text = f"The {what} of stage '{step}' cannot be computed: {error.problem.detail}"
         raise Unresolvable(Failure("expression_failed", text, stage_id=step)) from error
 
 
@@ -88,7 +107,7 @@ def _stage_scope(actor: Actor, state: Execution, stage: str) -> dict[str, Any]:
     if step is None:
         return {"status": "pending", "summary": {}}
     scope: dict[str, Any] = {"status": step.status, "summary": step.summary or {}}
-    if step.output is not None:  # else an expression that asks for it is told the status
+    if step.output is not None or step.status in STEP_FINAL:  # null where it did not complete: decision 0014
         scope["output"] = _value(actor, step.output)
     return scope
 

@@ -114,7 +114,7 @@ def load_execution(row: Row, step_rows: Iterable[Row], plan: Plan, last_seq: int
     }
     state.unfinished = sum(not _is_final(state, name) for name in plan.stages)
     state.remaining = {
-        name: sum(not _is_done(state, need) for need in planned.stage.needs) for name, planned in plan.stages.items()
+        name: sum(not state.is_done(need) for need in planned.stage.needs) for name, planned in plan.stages.items()
     }
     state.backlog = deque(
         name
@@ -153,17 +153,6 @@ def _failure(text: str | None) -> Failure | None:
 def _is_final(state: Execution, name: str) -> bool:
     step = state.steps.get(name)
     return step is not None and step.status in STEP_FINAL
-
-
-def _is_done(state: Execution, name: str) -> bool:
-    step = state.steps.get(name)
-    if step is None:
-        return False
-    return step.status == "completed" or (step.status == "failed" and _goes_on(state, name))
-
-
-def _goes_on(state: Execution, name: str) -> bool:
-    return state.plan.stages[name].stage.on_error == "continue"
 
 
 def _ending(state: Execution) -> tuple[str, Failure | None] | None:

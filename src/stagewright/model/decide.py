@@ -19,9 +19,11 @@ from stagewright.model.transitions import (
     elapsed_ms,
     end_execution,
     fail_step,
+    fall_asleep,
     in_seconds,
     put_step,
     renewed,
+    skip_step,
     start_attempt,
     step_due,
 )
@@ -85,7 +87,21 @@ def _on_granted(state: Execution, message: Any, now: int, limits: Limits, decisi
     step = state.open.get(message.step)
     if step is None or step.status != "ready" or not _is_live(state):
         return
-    start_attempt(state, step, now, decision, message.worker_id)
+    sleep_us = state.plan.stages[step.name].stage.sleep_us
+    if sleep_us is None:
+        start_attempt(state, step, now, decision, message.worker_id)
+        return
+    asleep = renewed(step, "ready", step.round)
+    asleep.ready_at = step.ready_at
+    fall_asleep(state, asleep, sleep_us, now, decision)
+
+
+def _on_skipped(state: Execution, message: Any, now: int, limits: Limits, decision: Decision) -> None:
+    step = state.open.get(message.step)
+    if step is None or step.status != "ready" or not _is_live(state):
+        return
+    decision.effects.append(Free(step.name, step.attempt))
+    skip_step(state, step, now, limits, decision)
 
 
 def _on_queued(state: Execution, message: Any, now: int, limits: Limits, decision: Decision) -> None:
@@ -221,7 +237,7 @@ def _on_retry(state: Execution, message: Any, now: int, limits: Limits, decision
 
 
 def _to_run_again(state: Execution, from_stage: str | None) -> dict[str, None]:
-    again = {name for name in state.plan.stages if not _is_done(state, name)}
+    again = {name for name in state.plan.stages if not state.is_passed(name)}
     if from_stage is not None:
         again.add(from_stage)
     behind = list(again)
@@ -232,11 +248,6 @@ def _to_run_again(state: Execution, from_stage: str | None) -> dict[str, None]:
                 again.add(successor)
                 behind.append(successor)
     return dict.fromkeys(name for name in state.plan.stages if name in again)
-
-
-def _is_done(state: Execution, name: str) -> bool:
-    step = state.steps.get(name)
-    return step is not None and step.status == "completed"
 
 
 def _step_due_now(state: Execution, step: Step, now: int, limits: Limits, decision: Decision) -> None:
@@ -310,6 +321,7 @@ _HANDLERS: dict[type, Callable[[Execution, Any, int, Limits, Decision], None]] =
     messages.Start: _on_start,
     messages.Continue: _on_continue,
     messages.Granted: _on_granted,
+    messages.Skipped: _on_skipped,
     messages.Queued: _on_queued,
     messages.Unresolved: _on_unresolved,
     messages.Completed: _on_completed,

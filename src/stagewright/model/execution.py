@@ -14,6 +14,9 @@ OPEN_STATUSES = ("pending", "running", "paused")
 FINAL_STATUSES = ("completed", "failed", "cancelled")
 STEP_FINAL = frozenset(("completed", "failed", "skipped", "cancelled"))
 
+SKIPPED_BY_WHEN = "when"
+"""What stands in `waiting` of a step that its own condition has skipped; nothing where an early end skipped it."""
+
 NEVER_US = 1 << 62
 """A time that does not come."""
 
@@ -78,12 +81,17 @@ class Step:
     started_at: int | None = None
     completed_at: int | None = None
     wake_at: int | None = None
-    waiting: str | None = None  # the reason, where status is waiting or ready
+    waiting: str | None = None  # the reason, where status is waiting or ready; or `SKIPPED_BY_WHEN`
     worker_id: str | None = None
     output: bytes | DataRef | None = None  # JSON bytes
     summary: dict[str, Any] | None = None
     error: Failure | None = None
     cost_usd_micros: int | None = None
+
+    @property
+    def is_passed(self) -> bool:
+        """True if it completed, or was skipped because its condition is false: a later round keeps it."""
+        return self.status == "completed" or (self.status == "skipped" and self.waiting == SKIPPED_BY_WHEN)
 
 
 @dataclass(slots=True)
@@ -127,3 +135,17 @@ class Execution:
     def is_final(self) -> bool:
         """True once it ended; only `retry` opens it again."""
         return self.status in FINAL_STATUSES
+
+    def is_passed(self, name: str) -> bool:
+        """Say whether a step has passed; see `Step.is_passed`."""
+        step = self.steps.get(name)
+        return step is not None and step.is_passed
+
+    def is_done(self, name: str) -> bool:
+        """Say whether a step counts as done for what needs it: passed, or failed where the rest goes on."""
+        step = self.steps.get(name)
+        if step is None:
+            return False
+        if step.status == "failed":
+            return self.plan.stages[name].stage.on_error == "continue"
+        return step.is_passed

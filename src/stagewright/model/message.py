@@ -24,10 +24,17 @@ class Continue:
 
 @dataclass(slots=True)
 class Granted:
-    """The step's inputs are known and it holds a slot: its next attempt may start."""
+    """Its condition holds, its inputs are known and it holds a slot: it sleeps, or its next attempt starts."""
 
     step: str
     worker_id: str | None = None
+
+
+@dataclass(slots=True)
+class Skipped:
+    """The step's condition is false: it is not wanted in this execution."""
+
+    step: str
 
 
 @dataclass(slots=True)
@@ -117,6 +124,7 @@ Message = (
     Start
     | Continue
     | Granted
+    | Skipped
     | Queued
     | Unresolved
     | Completed

@@ -35,6 +35,7 @@ class Stage:
     silence_timeout_us: int = SILENCE_TIMEOUT_US  # no sign of life from the worker of a running attempt
     priority: str | None = None  # None: the execution's
     sleep_us: int | None = None
+    when: Any = True  # JSON value: true or false, or a text that is one expression; false skips the stage
     on_error: OnError = "fail"
     deliverable: bool = False
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from stagewright.model.decision import Decision, Dispatch, Free, GoOn, Prepare, Revoke
-from stagewright.model.execution import STEP_FINAL, Execution, Failure, Step
+from stagewright.model.execution import SKIPPED_BY_WHEN, STEP_FINAL, Execution, Failure, Step
 from stagewright.model.limits import Limits
 
 
@@ -43,13 +43,28 @@ def begin_step(state: Execution, step: Step, now: int, decision: Decision) -> No
         start_attempt(state, step, now, decision, None)
         return
     step.ready_at = now
-    if planned.stage.sleep_us is not None:
-        step.status, step.waiting, step.wake_at = "waiting", "sleep", now + planned.stage.sleep_us
-        step.started_at = now
-        add_event(decision, now, "stage.waiting", {"reason": "sleep", "until": step.wake_at}, step)
-    else:
-        decision.effects.append(Prepare(step.name))
+    if planned.stage.sleep_us is not None and planned.stage.when is True:
+        fall_asleep(state, step, planned.stage.sleep_us, now, decision)
+        return
+    decision.effects.append(Prepare(step.name))
     put_step(state, step, decision)
+
+
+def fall_asleep(state: Execution, step: Step, sleep_us: int, now: int, decision: Decision) -> None:
+    step.status, step.waiting, step.wake_at = "waiting", "sleep", now + sleep_us
+    step.started_at = now
+    add_event(decision, now, "stage.waiting", {"reason": "sleep", "until": step.wake_at}, step)
+    put_step(state, step, decision)
+
+
+def skip_step(state: Execution, step: Step, now: int, limits: Limits, decision: Decision) -> None:
+    """Pass over a step whose condition is false; for what needs it that counts as done."""
+    skipped = renewed(step, "skipped", step.round)
+    skipped.ready_at, skipped.completed_at, skipped.waiting = step.ready_at, now, SKIPPED_BY_WHEN
+    decision.steps[step.name] = skipped
+    decision.finished += 1
+    add_event(decision, now, "stage.skipped", {"reason": SKIPPED_BY_WHEN}, skipped)
+    advance(state, step.name, now, limits, decision)
 
 
 def start_attempt(state: Execution, step: Step, now: int, decision: Decision, worker_id: str | None) -> None:

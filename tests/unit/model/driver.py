@@ -22,6 +22,7 @@ from stagewright.model.message import (
     Progress,
     Queued,
     Retry,
+    Skipped,
     Start,
     Timer,
     Unresolved,
@@ -44,9 +45,10 @@ def drawn_plan(chance: Random) -> Plan:
             f"s{number}", None if sleeps else "w", needs=needs, sleep_us=3 * SECOND_US if sleeps else None,
             retry=RetryPolicy(chance.randint(1, 3), SECOND_US, jitter="none"), timeout_us=10 * SECOND_US,
             queue_timeout_us=20 * SECOND_US, on_error=chance.choice(("fail", "fail", "continue")),
+            when=chance.choice((True, True, "${{ drawn }}")),
         )  # fmt: skip
         stages.append(stage)
-    direct = {stage.id for stage in stages if stage.worker and chance.random() < 0.5}
+    direct = {stage.id for stage in stages if stage.worker and stage.when is True and chance.random() < 0.5}
     return make_plan(Pipeline("drawn", tuple(stages)), lambda stage: stage.id in direct)
 
 
@@ -103,7 +105,7 @@ class Driver:
             return self.inner.popleft()
         return chance.choice(
             [
-                Granted(name), Granted(name), Queued(name, "no free slot"), Unresolved(name, FAILURE), Timer(), Timer(),
+                Granted(name), Granted(name), Skipped(name), Queued(name, "no free slot"), Unresolved(name, FAILURE), Timer(), Timer(),
                 *[Completed(name, attempt, b"{}", summary, cost_usd_micros=5)] * 6, Failed(name, attempt, FAILURE),
                 Failed(name, attempt, FAILURE), Lost(name, attempt, "drawn"), Progress(name, attempt, 0.5), Continue(),
                 *self._rare(name),
@@ -192,7 +194,8 @@ class Driver:
         if step is None:
             return False
         goes_on = self.plan.stages[name].stage.on_error == "continue"
-        return step.status == "completed" or (step.status == "failed" and goes_on)
+        passed_over = step.status == "skipped" and step.waiting == "when"
+        return step.status == "completed" or passed_over or (step.status == "failed" and goes_on)
 
     def check_events(self) -> None:
         """Numbers have no gap, and each step and each execution ends once in a round."""
