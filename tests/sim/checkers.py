@@ -99,6 +99,8 @@ def _codes_of(world: World, pipeline: str, execution_id: str) -> set[str]:
         codes.add("too_large")
     if world.plan.poison and b"poison" in orjson.dumps(document):
         codes.add("internal_error")
+    if b'["bug"]' in orjson.dumps(document):
+        codes.add("internal_error")
     if len(world.plan.crashes) > 3:
         codes.add("internal_error")  # parked after crashes during its load
     for stage in document["stages"]:
@@ -318,8 +320,9 @@ class Story:
 
     def _compare_with_rows(self) -> None:
         rows = self.world.disk.sql(
-            "SELECT step, iif(status = 'skipped' AND waiting = 'when', 'passed over', status), attempt, output, output_ref "
-            "FROM steps WHERE execution_id = ?", self.id
+            "SELECT step, iif(status = 'skipped' AND waiting = 'when', 'passed over', status), attempt, output, "
+            "output_ref FROM steps WHERE execution_id = ?",
+            self.id,
         )
         if self.number != self.round:
             self._wrong(f"its events speak of {self.number} rounds, its row of {self.round}")

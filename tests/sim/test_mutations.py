@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from stagewright.engine import rows
 from stagewright.engine.core import Engine
 from stagewright.engine.journal import Journal
 from stagewright.engine.recover import Recovery
@@ -17,7 +18,7 @@ from stagewright.store import database
 from stagewright.store.queries import queries
 from tests.sim.runs import crash_runs, run_once
 
-SEEDS = range(1, 13)
+SEEDS = range(1, 21)
 
 
 class EagerEngine(Engine):
@@ -70,6 +71,15 @@ def test_a_flush_without_its_fence_is_found(monkeypatch: pytest.MonkeyPatch) -> 
     assert next(violations(), None) is not None
 
 
+async def _nobody_lost(journal: Any, batch: Any) -> dict[str, Any]:
+    return {}
+
+
+def _active_though_paused(actor: Any, name: str) -> bool:
+    step = actor.state.open.get(name)
+    return step is not None and step.status in ("ready", "running")
+
+
 def _forget_unknown(journal: Any, number: int) -> Any:
     async def never() -> bool:
         return False
@@ -81,12 +91,21 @@ def _forget_unknown(journal: Any, number: int) -> Any:
     ("where", "name", "mutant"),
     [
         (Journal, "_is_written", _forget_unknown),
+        (Journal, "_losers", _nobody_lost),
+        (rows, "_ending", lambda state: None),
+        (Engine, "_is_active", staticmethod(_active_though_paused)),
         (Recovery, "_activate", lambda recovery, actor: recovery._engine.actors.update({actor.state.id: actor})),
     ],
-    ids=["sent again although it was committed", "loaded and not woken"],
+    ids=[
+        "sent again although it was committed",
+        "a lost key is taken for won",
+        "an end over several decisions is forgotten",
+        "a paused execution keeps its slots",
+        "loaded and not woken",
+    ],
 )
 def test_a_recovery_that_forgets_something_is_found(
-    monkeypatch: pytest.MonkeyPatch, where: type, name: str, mutant: Callable[..., Any]
+    monkeypatch: pytest.MonkeyPatch, where: Any, name: str, mutant: Callable[..., Any]
 ) -> None:
     monkeypatch.setattr(where, name, mutant)
 

@@ -62,6 +62,8 @@ def workload_of(seed: int, *, orders: int = 3, stages: int = 6, pipelines: int =
         f"p{number}": pipeline(chance, f"p{number}", stages + 3 if wide else stages, wide=wide)
         for number in range(pipelines)
     }
+    if seed % 5 == 0:
+        _spoil(chance, documents)
     drawn = _orders(chance, documents, orders - 1 if wide else orders)
     workload = Workload(documents, drawn, _interventions(chance, drawn))
     workload.turn_changes_max = chance.choice([1, 2] if wide else [2, 3, 1000])
@@ -120,12 +122,26 @@ def _conditional(chance: random.Random, stage: dict[str, Any]) -> dict[str, Any]
     """Let some stages depend on a condition; one that is no condition fails its stage."""
     if chance.random() > 0.2:
         return stage
-    conditions: list[Any] = [False, True, "${{ parameters.topic == 'topic 0' }}", "${{ parameters.topic != 'topic 0' }}"]
+    conditions: list[Any] = [
+        False,
+        True,
+        "${{ parameters.topic == 'topic 0' }}",
+        "${{ parameters.topic != 'topic 0' }}",
+    ]
     conditions += [f"${{{{ stages.{need}.status == 'completed' }}}}" for need in stage.get("needs", ())]
     conditions += [f"${{{{ stages.{need}.output != null }}}}" for need in stage.get("needs", ())]
     if chance.random() < 0.1:
         conditions = ["${{ parameters.topic }}"]
     return stage | {"when": chance.choice(conditions)}
+
+
+def _spoil(chance: random.Random, documents: dict[str, dict[str, Any]]) -> None:
+    """Let one stage return what the database refuses, or what the engine itself stumbles over."""
+    stages = [
+        stage for document in documents.values() for stage in document["stages"] if "size" in stage.get("inputs", {})
+    ]
+    if stages:
+        chance.choice(stages)["inputs"]["script"] = chance.choice([["poison"], ["bug"]])
 
 
 def _probe(chance: random.Random) -> dict[str, Any]:

@@ -173,8 +173,8 @@ def event_line(event: Mapping[str, Any]) -> str:
     parts = [f"{event['at']} event={event['type']} execution={event['execution_id']} seq={event['seq']}"]
     parts += [f"{name.removesuffix('_id')}={event[name]}" for name in ("stage_id", "attempt") if name in event]
     for name, value in event["data"].items():
-        text = " ".join(str(value.get("code")) if name == "error" and isinstance(value, dict) else str(value).split())
-        parts.append(f"{name}={shortened(text)}")
+        told = value.get("code") if name == "error" and isinstance(value, dict) else value
+        parts.append(f"{name}={shortened(str(told))}")
     return " ".join(parts)
 
 

@@ -14,7 +14,6 @@ from stagewright.model.execution import STEP_FINAL, Execution, Failure
 from stagewright.ports.objects import ObjectStore
 from stagewright.ports.store import Store
 
-
 _SHOWN_BYTES_MAX = 60
 
 

@@ -169,7 +169,7 @@ class Service:
 
     def _explained(self, execution_id: str, step: dict[str, Any], worker: str | None) -> dict[str, Any]:
         facts = None if worker is None else self.engine.dispatcher.facts(worker)
-        slots = self.engine.dispatcher.slots
+        dispatcher, slots = self.engine.dispatcher, self.engine.dispatcher.slots
         bounded = facts is not None and not facts.is_direct
         at_work = f"worker '{worker}' is at it, attempt {step['attempt']}"
         queued = "its inputs are being prepared, or a slot of its worker is about to be free"
@@ -180,7 +180,7 @@ class Service:
             "worker": worker,
             "position": slots.position((execution_id, step["step"])),
             "slots": facts.slots if facts is not None and bounded else None,
-            "slots_in_use": slots.in_use(worker) if worker is not None and bounded else None,
+            "slots_in_use": slots.in_use(dispatcher.slot_pool(worker)) if worker is not None and bounded else None,
             "since": step["started_at"] or step["ready_at"],
             "next_attempt_at": step["next_attempt_at"] if step["waiting"] == "retry" else None,
             "eta": step["next_attempt_at"],

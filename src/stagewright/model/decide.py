@@ -38,9 +38,9 @@ def decide(state: Execution, message: Message, now: int, limits: Limits) -> Deci
 
 
 def next_due(state: Execution) -> int:
-    """Return the earliest deadline of the execution; NEVER_US once it is final."""
-    if state.is_final:
-        return NEVER_US
+    """Return the earliest deadline of the execution; NEVER_US unless it is running and comes to no end yet."""
+    if not _is_live(state):
+        return NEVER_US  # no deadline changes anything: one that has passed would come again and again
     first = min((step_due(state, step) for step in state.open.values()), default=NEVER_US)
     return min(first, state.deadline_at)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from stagewright.engine.service import Service
 from stagewright.ports.clock import Chance
-from stagewright.server.body import Receive, Scope, Send, Vanished, check_text, key_of, read_body
+from stagewright.server.body import Receive, Scope, Send, Vanished, key_of, read_body
 from stagewright.server.hot import HotRoutes
 from stagewright.server.problem import problem_response
 from stagewright.server.replies import Replies
@@ -62,16 +62,13 @@ class Front:
         elif method == "GET" and path.startswith(PROGRESS) and "/" not in path[10:] and _wants_stream(scope):
             await self.streams.events(path[10:], scope, receive, send)
         elif method in _MUTATIONS:
-            await self._mutate(path, scope, receive, send)
+            await self._mutate(scope, receive, send)
         else:
             await self._route(scope, receive, send)
 
-    async def _mutate(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read the body before the routes do: bounded, checked, and known to the idempotency key."""
+    async def _mutate(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read the body before the routes do: bounded, and known to the idempotency key."""
         body = await read_body(scope, receive)
-        if path.startswith(EXECUTIONS) and body.strip():
-            check_text(body)
-            scope = _as_json(scope)
         key = key_of(scope)
         again = _replayed(body, receive)
         if key is None:
@@ -110,12 +107,6 @@ class Front:
 
 def _wants_stream(scope: Scope) -> bool:
     return any(name == b"accept" and b"text/event-stream" in value.lower() for name, value in scope["headers"])
-
-
-def _as_json(scope: Scope) -> Scope:
-    """Say that the body is JSON, whatever the client called it: it has been read as such."""
-    headers = [header for header in scope["headers"] if header[0] != b"content-type"]
-    return {**scope, "headers": [*headers, (b"content-type", b"application/json")]}
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from stagewright.protocol.bodies import BatchBody, CancelBody, ExecuteBody, RetryBody
@@ -15,7 +16,7 @@ from stagewright.server.problem import MEDIA_TYPE
 
 _REF = "#/components/schemas/{model}"
 _MUTATIONS = ("post", "put", "patch", "delete")
-_OWN = ("ProblemDocument", "EventFrame")
+_OWN: tuple[type[BaseModel], ...] = (answers.ProblemDocument, answers.EventFrame, CancelBody, RetryBody)
 
 _TITLES = {
     "400": "The request cannot be read",
@@ -47,9 +48,7 @@ def _build(routes: FastAPI) -> dict[str, Any]:
         openapi_version="3.1.0", separate_input_output_schemas=False,
     )  # fmt: skip
     schemas = described.setdefault("components", {}).setdefault("schemas", {})
-    _, own = models_json_schema(
-        [(answers.ProblemDocument, "serialization"), (answers.EventFrame, "serialization")], ref_template=_REF
-    )
+    _, own = models_json_schema([(model, "validation") for model in _OWN], ref_template=_REF)
     schemas.update(own["$defs"])
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)

@@ -133,12 +133,10 @@ def as_refusal(error: BaseException, scope: Mapping[str, Any]) -> BaseException:
 
 
 def _refused_parts(items: Sequence[Any]) -> Refusal:
-    """Tell what is wrong with the parts of a request: its body is invalid, the rest malformed."""
-    if all(item["loc"][0] == "body" for item in items):
-        return invalid([_problem_of({**item, "loc": item["loc"][1:]}, []) for item in items[:PROBLEMS_MAX]])
-    problems = [_problem_of(item, []) for item in items[:PROBLEMS_MAX] if item["loc"][0] != "body"]
-    names = [" ".join(str(part) for part in item["loc"]) for item in items if item["loc"][0] != "body"]
-    return Malformed(f"The {names[0]} parameter cannot be read: {problems[0].detail}", problems)
+    """Tell which parameters of the path or the query cannot be read; bodies are checked elsewhere."""
+    problems = [_problem_of(item, []) for item in items[:PROBLEMS_MAX]]
+    where, name = items[0]["loc"][:2]
+    return Malformed(f"The {where} parameter '{name}' cannot be read: {problems[0].detail}", problems)
 
 
 def trace_id_of(scope: Mapping[str, Any], chance: Chance) -> str:
@@ -177,7 +175,7 @@ def _problem_of(item: Any, known: list[str]) -> Problem:
         return Problem(f"There is no field '{name}'{did_you_mean(name, known)}. There are: {listed(known, 20)}", where)
     if kind == "missing":
         return Problem("The field is required: add it", where)
-    message = str(item["msg"]).removeprefix("Value error, ").replace("Input should be", "Expected")
+    message = str(item["msg"]).removeprefix("Value error, ").replace("Input should", "It should")
     shows_it = not isinstance(found, dict | list) or kind.endswith("_type")
     return Problem(printable(f"{message}, found: {shown(found)}" if shows_it else message), where)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs
 
 import orjson
 
 from stagewright.engine.service import Service
-from stagewright.model.errors import Malformed, Stalled, Trouble
+from stagewright.model.errors import Malformed, StagewrightError, Stalled
 from stagewright.model.execution import FINAL_STATUSES
 from stagewright.server.body import Receive, Scope, Send
 from stagewright.server.problem import UnknownPath
@@ -21,6 +21,8 @@ STREAMS_MAX = 1_000
 KEEP_ALIVE_S = 15.0
 SEND_TIMEOUT_S = 60.0
 """A client that takes nothing for so long is left; it resumes by number."""
+
+Ending = Literal["final", "gone", "closing", "cut"]
 
 _NORMAL, _RESTART = 1000, 1012
 _KEEP_ALIVE = b": keep-alive\n\n"
@@ -53,8 +55,9 @@ class Streams:
                 await send({"type": "http.response.body", "body": b""})
                 return
             await send({"type": "http.response.start", "status": 200, "headers": _SSE_HEADERS})
-            await self._pump(execution_id, after, receive, _SseEnd(send))
-            await send({"type": "http.response.body", "body": b""})
+            ending = await self._pump(execution_id, after, receive, _SseEnd(send))
+            if ending != "cut":  # a cut stream is left incomplete: its client comes back, or never took it
+                await send({"type": "http.response.body", "body": b""})
 
     async def socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the same events as text messages; closes with 1000 after the final one."""
@@ -67,10 +70,9 @@ class Streams:
         with self._place():
             await self._service.views.status(execution_id)
             await send({"type": "websocket.accept"})
-            is_final = await self._pump(execution_id, after, receive, _SocketEnd(send))
-            code = _NORMAL if is_final else _RESTART
-            with contextlib.suppress(RuntimeError, OSError):  # the client may have closed it already
-                await send({"type": "websocket.close", "code": code})
+            ending = await self._pump(execution_id, after, receive, _SocketEnd(send))
+            if ending in ("final", "closing"):
+                await send({"type": "websocket.close", "code": _NORMAL if ending == "final" else _RESTART})
 
     @contextlib.contextmanager
     def _place(self) -> Iterator[None]:
@@ -82,8 +84,8 @@ class Streams:
         finally:
             self._open -= 1
 
-    async def _pump(self, execution_id: str, after: int, receive: Receive, end: _SseEnd | _SocketEnd) -> bool:
-        """Send events until the final one (true), or the client leaves, or the server stops."""
+    async def _pump(self, execution_id: str, after: int, receive: Receive, end: _SseEnd | _SocketEnd) -> Ending:
+        """Send events until the final one, or the client leaves, or the server stops, or something fails."""
         loop = asyncio.get_running_loop()
         gone = loop.create_task(_disconnected(receive), name="stream-client")
         closing = loop.create_task(self._closing.wait(), name="stream-closing")
@@ -92,23 +94,20 @@ class Streams:
                 while True:
                     following = loop.create_task(_following(frames), name="stream-events")
                     try:
-                        while not following.done():
-                            await asyncio.wait(
-                                (following, gone, closing), timeout=KEEP_ALIVE_S, return_when=asyncio.FIRST_COMPLETED
-                            )
-                            if gone.done() or closing.done():
-                                return False
-                            if not following.done():
-                                await asyncio.wait_for(end.keep_alive(), SEND_TIMEOUT_S)
+                        await _first_of(following, gone, closing, end)
                     finally:
                         following.cancel()
                         await asyncio.wait((following,))
-                    batch = following.result()
-                    if batch is None:
-                        return True
-                    await asyncio.wait_for(end.send(batch), SEND_TIMEOUT_S)
-        except (TimeoutError, Trouble):
-            return False  # the client resumes by number
+                    if gone.done() or closing.done():
+                        return "gone" if gone.done() else "closing"
+                    events = following.result()
+                    if events is None:
+                        return "final"
+                    await asyncio.wait_for(end.send(events), SEND_TIMEOUT_S)
+        except (TimeoutError, StagewrightError):
+            return "cut"
+        except OSError:
+            return "gone"  # so the protocol below says that nobody is there any more
         finally:
             gone.cancel()
             closing.cancel()
@@ -158,6 +157,15 @@ _SSE_HEADERS = [
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),  # a proxy must not hold frames back
 ]
+
+
+async def _first_of(
+    following: asyncio.Task[Any], gone: asyncio.Task[None], closing: asyncio.Task[Any], end: _SseEnd | _SocketEnd
+) -> None:
+    """Wait for what comes first; say now and then that the stream lives."""
+    waited = (following, gone, closing)
+    while not (await asyncio.wait(waited, timeout=KEEP_ALIVE_S, return_when=asyncio.FIRST_COMPLETED))[0]:
+        await asyncio.wait_for(end.keep_alive(), SEND_TIMEOUT_S)
 
 
 async def _following(frames: AsyncIterator[list[dict[str, Any]]]) -> list[dict[str, Any]] | None:

@@ -11,7 +11,7 @@ import pytest
 from stagewright.definitions import NeedsData, load_value
 from stagewright.engine.actor import Actor
 from stagewright.engine.bind import Binder
-from stagewright.engine.resolve import Unresolvable, failure_of, load_bytes, render_inputs
+from stagewright.engine.resolve import Unresolvable, failure_of, is_wanted, load_bytes, render_inputs
 from stagewright.engine.resolve import load_value as load_referred
 from stagewright.model.data import DataRef, checksum_of
 from stagewright.model.errors import DataLost, TooLarge
@@ -24,11 +24,11 @@ REF = DataRef("kv", checksum_of(BYTES), len(BYTES), checksum_of(BYTES))
 
 
 def actor(inputs: Any, *, output: bytes | DataRef | None, parameters: bytes | DataRef = b'{"topic":"tea"}',
-          status: str = "completed") -> Actor:  # fmt: skip
+          status: str = "completed", when: Any = True) -> Actor:  # fmt: skip
     """Make an execution whose stage `a` has ended and whose stage `b` has these inputs."""
     stages = [
         {"id": "a", "worker": "w", "on_error": "continue"},
-        {"id": "b", "worker": "w", "needs": ["a"], "inputs": inputs},
+        {"id": "b", "worker": "w", "needs": ["a"], "inputs": inputs, "when": when},
     ]
     topic = {"type": "object", "properties": {"topic": {"type": "string"}}}
     bound = Binder(lambda worker: None, tuple).bind(load_value({"name": "p", "parameters": topic, "stages": stages}))
@@ -95,6 +95,39 @@ def test_what_is_not_there_names_the_stage_and_the_reason(output: bytes | None, 
     assert (failure.code, failure.stage_id, failure.retryable) == ("expression_failed", "b", False)
     assert "stage 'b'" in failure.message
     assert told in failure.message
+
+
+@pytest.mark.parametrize("status", ["skipped", "failed"])
+def test_the_output_of_what_did_not_complete_is_null_as_a_whole(status: str) -> None:
+    inputs = {"all": "${{ stages.a.output }}", "none": "${{ stages.a.output == null }}"}
+
+    assert render_inputs(actor(inputs, output=None, status=status), "b") == {"all": None, "none": True}
+
+
+@pytest.mark.parametrize(
+    ("when", "wanted"),
+    [
+        (True, True),
+        (False, False),
+        ("${{ parameters.topic == 'tea' }}", True),
+        ("${{ stages.a.output.mark == 'there' }}", False),
+    ],
+)
+def test_a_condition_says_whether_a_stage_is_wanted(when: Any, wanted: bool) -> None:
+    assert is_wanted(actor({}, output=BYTES, when=when), "b") is wanted
+
+
+@pytest.mark.parametrize(
+    ("when", "found"),
+    [("${{ parameters.topic }}", '"tea"'), ("${{ stages.a.output }}", "a large value"), ("${{ 1 / 0 == 1 }}", "zero")],
+)
+def test_a_condition_that_is_none_fails_the_stage(when: Any, found: str) -> None:
+    with pytest.raises(Unresolvable) as refused:
+        is_wanted(actor({}, output=REF, when=when), "b")
+
+    assert refused.value.failure.code == "expression_failed"
+    assert "stage 'b'" in refused.value.failure.message
+    assert found in refused.value.failure.message
 
 
 async def test_values_of_both_tiers_are_loaded_and_checked(tmp_path: Path) -> None:

@@ -105,7 +105,8 @@ class Driver:
             return self.inner.popleft()
         return chance.choice(
             [
-                Granted(name), Granted(name), Skipped(name), Queued(name, "no free slot"), Unresolved(name, FAILURE), Timer(), Timer(),
+                Granted(name), Granted(name), Skipped(name), Queued(name, "no free slot"),
+                Unresolved(name, FAILURE), Timer(), Timer(),
                 *[Completed(name, attempt, b"{}", summary, cost_usd_micros=5)] * 6, Failed(name, attempt, FAILURE),
                 Failed(name, attempt, FAILURE), Lost(name, attempt, "drawn"), Progress(name, attempt, 0.5), Continue(),
                 *self._rare(name),

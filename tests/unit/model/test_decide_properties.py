@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stagewright.model.decide import decide
-from stagewright.model.execution import FINAL_STATUSES, Execution, Step
+from stagewright.model.decide import decide, next_due
+from stagewright.model.execution import FINAL_STATUSES, NEVER_US, Execution, Failure, Step
 from stagewright.model.limits import Limits
 from stagewright.model.message import Retry
 from stagewright.model.pipeline import Pipeline, Stage
@@ -86,3 +87,14 @@ def test_a_retry_of_a_ladder_of_forty_joins_looks_at_each_stage_once() -> None:
 
     assert decision.reset == [stage.id for stage in stages]
     assert decision.backlog == ["top"]
+
+
+@pytest.mark.parametrize("status", ["paused", "completed", "failed", "cancelled", "running to its end"])
+def test_no_deadline_comes_while_it_would_change_nothing(status: str) -> None:
+    driver = Driver(Random(1), turn_changes_max=1000)
+    assert next_due(driver.state) < NEVER_US
+    driver.state.status = status.split()[0]
+    if status == "running to its end":
+        driver.state.ending = ("failed", Failure("code", "text"))
+
+    assert next_due(driver.state) == NEVER_US

@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from stagewright.engine.service import Service
 from stagewright.engine.views import ListFilter
 from stagewright.protocol.bodies import CancelBody, RetryBody
 from stagewright.server import answers
-from stagewright.server.routes.reply import Json, listed
+from stagewright.server.body import parse_body
+from stagewright.server.routes.reply import Json, body_of, listed
 
 PAGE_MAX = 200
 EVENTS_PAGE_MAX = 1_000
@@ -88,15 +89,24 @@ def _add_reads(routes: APIRouter, service: Service) -> None:
 
 
 def _add_mutations(routes: APIRouter, service: Service) -> None:
-    @routes.post("/api/executions/{execution_id}/cancel", response_model=answers.Changed)
-    async def cancel_execution(execution_id: str, body: CancelBody | None = None) -> Response:
+    @routes.post(
+        "/api/executions/{execution_id}/cancel", response_model=answers.Changed, openapi_extra=body_of(CancelBody)
+    )
+    async def cancel_execution(request: Request, execution_id: str) -> Response:
         """Cancel an open execution; what runs is taken back."""
-        return Json(await service.cancel(execution_id, body.reason if body else None))
+        body = parse_body(CancelBody, await request.body() or b"{}")
+        return Json(await service.cancel(execution_id, body.reason))
 
-    @routes.post("/api/executions/{execution_id}/retry", status_code=202, response_model=answers.Changed)
-    async def retry_execution(execution_id: str, body: RetryBody | None = None) -> Response:
+    @routes.post(
+        "/api/executions/{execution_id}/retry",
+        status_code=202,
+        response_model=answers.Changed,
+        openapi_extra=body_of(RetryBody),
+    )
+    async def retry_execution(request: Request, execution_id: str) -> Response:
         """Open a new round of an ended execution: what completed is kept, unless it is behind `from_stage`."""
-        return Json(await service.retry(execution_id, body.from_stage if body else None), 202)
+        body = parse_body(RetryBody, await request.body() or b"{}")
+        return Json(await service.retry(execution_id, body.from_stage), 202)
 
 
 def _micros(at: datetime | None) -> int | None:

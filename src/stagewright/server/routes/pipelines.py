@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -11,10 +12,12 @@ from stagewright.definitions import load_text, mermaid, pipeline_schema, svg
 from stagewright.engine.service import Service
 from stagewright.engine.shapes import time_text
 from stagewright.model.errors import Invalid, Malformed, Problem
+from stagewright.model.pipeline import Pipeline
 from stagewright.server import answers
 from stagewright.server.routes.reply import Json, listed
 
 PAGE_MAX = 200
+LOADED_AT_ONCE_BYTES = 4 * 1024
 
 Project = Annotated[str, Query(min_length=1, max_length=200)]
 Version = Annotated[int | None, Query(ge=1, description="The newest one if none is named")]
@@ -92,7 +95,7 @@ def _add_mutations(routes: APIRouter, service: Service) -> None:
     )
     async def register_pipeline(request: Request, project: Project = "default") -> Response:
         """Register a document, YAML or JSON; a changed one becomes the next version."""
-        pipeline, is_new = await service.register(load_text(await request.body()), project)
+        pipeline, is_new = await service.register(await _loaded(request), project)
         answer = Json(
             _shown(await service.registry.describe(pipeline.name, pipeline.version, project)), 201 if is_new else 200
         )
@@ -109,12 +112,18 @@ def _add_mutations(routes: APIRouter, service: Service) -> None:
     async def validate_pipeline(request: Request) -> Response:
         """Say whether a document could be registered, and all that speaks against it."""
         try:
-            pipeline = load_text(await request.body())
+            pipeline = await _loaded(request)
             service.engine.binder.check_workers(pipeline)
         except (Invalid, Malformed) as error:
             problems = error.problems or (Problem(error.detail, "#"),)
             return Json({"valid": False, "name": None, "problems": [problem.as_json() for problem in problems]})
         return Json({"valid": True, "name": pipeline.name, "problems": []})
+
+
+async def _loaded(request: Request) -> Pipeline:
+    """Load the document that a request carries; a long one beside the loop, as YAML takes its time."""
+    text = await request.body()
+    return load_text(text) if len(text) <= LOADED_AT_ONCE_BYTES else await asyncio.to_thread(load_text, text)
 
 
 def _shown(pipeline: dict[str, Any]) -> dict[str, Any]:

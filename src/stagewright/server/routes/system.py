@@ -55,7 +55,7 @@ def _add_workers(routes: APIRouter, service: Service) -> None:
             "description": facts.description,
             "actions": list(facts.actions),
             "capacity": None if facts.is_direct else facts.slots,
-            "in_use": dispatcher.slots.in_use(facts.name),
+            "in_use": dispatcher.slots.in_use(dispatcher.slot_pool(facts.name)),
         }
 
     @routes.get("/api/workers", tags=["workers"], response_model=answers.WorkerList)
