@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -48,6 +48,31 @@ async def test_a_file_and_its_bytes_are_the_same_object(objects: ObjectStore, tm
 
     assert await objects.put_file(path) == await objects.put(CONTENT)
     assert path.read_bytes() == CONTENT
+
+
+def files_below(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+async def chunks_of(content: bytes, size: int, error: Exception | None = None) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), size):
+        yield content[start : start + size]
+    if error is not None:
+        raise error
+
+
+async def test_a_stream_and_its_bytes_are_the_same_object(objects: ObjectStore) -> None:
+    ref = await objects.put_stream(chunks_of(CONTENT, 70_001))
+
+    assert ref == await objects.put(CONTENT)
+    assert await read(objects, ref) == CONTENT
+
+
+async def test_a_stream_that_breaks_off_leaves_nothing(objects: ObjectStore, tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="broken"):
+        await objects.put_stream(chunks_of(CONTENT, 70_001, OSError("broken")))
+
+    assert files_below(tmp_path) == []
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from stagewright.engine.audit import audit
 from stagewright.model.data import DataRef
 from stagewright.model.errors import DataLost
 from tests.sim.objects import SimObjects
+from tests.sim.store import ALL_STEPS
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -112,8 +113,8 @@ def _codes_of(world: World, pipeline: str, execution_id: str) -> set[str]:
 def _looks_into_what_may_be_missing(document: dict[str, Any], stage: dict[str, Any]) -> bool:
     by_id = {each["id"]: each for each in document["stages"]}
     text = orjson.dumps(stage.get("inputs", {})).decode()
-    if stage.get("when") == "${{ parameters.topic }}":
-        return True  # which is no condition
+    if "${{ parameters.topic }}" in (stage.get("when"), stage.get("for_each")):
+        return True  # which is no condition and no list
     return any(f"stages.{id}." in text and each.get("on_error") == "continue" for id, each in by_id.items())
 
 
@@ -182,7 +183,8 @@ def _told(world: World, executions: dict[str, Any], events: dict[str, Any]) -> N
 
 
 def _data(world: World, executions: dict[str, Any], events: dict[str, Any]) -> None:
-    refs = [orjson.loads(row[0]) for row in world.disk.sql("SELECT output_ref FROM steps WHERE output_ref NOT NULL")]
+    refs = [orjson.loads(row[0]) for table in ("steps", "item_steps")
+            for row in world.disk.sql(f"SELECT output_ref FROM {table} WHERE output_ref NOT NULL")]  # fmt: skip
     refs += [orjson.loads(row[0])["$data_ref"] for row in
              world.disk.sql("SELECT parameters FROM executions WHERE parameters LIKE '{\"$data_ref%'")]  # fmt: skip
     refs += [{"storage_type": kind, "storage_key": key, "size_bytes": size, "checksum": checksum} for
@@ -207,7 +209,7 @@ def _bytes_of(world: World, ref: dict[str, Any]) -> bytes | None:
 
 
 def _orphans(world: World, executions: dict[str, Any], events: dict[str, Any]) -> None:
-    for table in ("steps", "event_pages", "artifacts", "blob_refs"):
+    for table in ("steps", "item_steps", "event_pages", "artifacts", "blob_refs"):
         for (execution_id,) in world.disk.sql(f"SELECT DISTINCT execution_id FROM {table}"):
             if execution_id not in executions:
                 world.history.violation(f"{table} has rows of {execution_id}, which does not exist")
@@ -259,7 +261,10 @@ class Story:
 
     def _check_completed(self, event: dict[str, Any]) -> None:
         for name, state in self.state.items():
-            goes_on = self.stages[name].get("on_error") == "continue"
+            stage, is_item, _ = name.partition("[")
+            goes_on = is_item or self.stages[stage].get("on_error") == "continue"
+            if is_item and self.state[stage] == "failed" and state in ("cancelled", "pending"):
+                continue  # what was open when the map failed, and what had not begun
             if state not in (*PASSED, "skipped") and not (state == "failed" and goes_on):
                 self._wrong(f"completed while {name} is {state}", event)
 
@@ -269,24 +274,30 @@ class Story:
             again.add(event["data"]["from_stage"])
         for _ in self.stages:
             again |= {name for name, stage in self.stages.items() if again & self._needs(stage)}
-        for name in again:
-            self.state[name] = "pending"
+        for name, state in self.state.items():
+            stage, is_item, _ = name.partition("[")
+            anew = stage == event["data"].get("from_stage") or again & self._needs(self.stages[stage])
+            if stage in again and (not is_item or anew or state != "completed"):
+                self.state[name] = "pending"
 
     def _needs(self, stage: dict[str, Any]) -> set[str]:
-        text = orjson.dumps([stage.get("inputs", {}), stage.get("when")]).decode()
+        text = orjson.dumps([stage.get("inputs", {}), stage.get("when"), stage.get("for_each")]).decode()
         return set(stage.get("needs", ())) | {name for name in self.stages if f"stages.{name}." in text}
 
     def _stage(self, what: str, event: dict[str, Any]) -> None:
         name, attempt = event["step"], event.get("attempt", 0)
-        state = self.state[name]
+        stage = name.partition("[")[0]
+        if event["stage_id"] != stage:
+            self._wrong("the event names another stage than its step", event)
+        state = self.state.setdefault(name, "pending")
         if self.is_over:
             self._wrong("a stage goes on after the end", event)
         if state in STEP_FINAL:
             self._wrong(f"stage {name} was {state} in this round", event)
         if what == "started":
             self._started(name, attempt, event)
-        elif what in ("completed", "failed", "retrying", "progress") and attempt != self.attempt[name]:
-            self._wrong(f"speaks of attempt {attempt}, the latest is {self.attempt[name]}", event)
+        elif what in ("completed", "failed", "retrying", "progress") and not self._is_latest(name, attempt):
+            self._wrong(f"speaks of attempt {attempt}, the latest is {self.attempt.get(name)}", event)
         if what == "skipped" and event["data"] == {"reason": "when"}:
             self._passed_over(name, event)
         elif what in ("completed", "failed", "skipped", "cancelled"):
@@ -299,12 +310,31 @@ class Story:
             self.completions.add((name, self.number))
 
     def _started(self, name: str, attempt: int, event: dict[str, Any]) -> None:
-        if attempt != self.attempt[name] + 1:
-            self._wrong(f"attempt {self.attempt[name]} is followed by another than the next", event)
+        stage, is_item, _ = name.partition("[")
+        before = self.attempt.get(name, 0)
+        is_map = not is_item and "for_each" in self.stages[name]
+        if not is_map and attempt != before + 1 and not (is_item and self.number > 1 and attempt > before):
+            self._wrong(f"attempt {before} is followed by another than the next", event)
         self.attempt[name] = attempt
+        if is_item:
+            self._item_started(name, stage, event)
+            return
         if self.stages[name].get("when") is False:
             self._wrong(f"{name} starts although it must not", event)
         self._check_needs(name, event)
+
+    def _is_latest(self, name: str, attempt: int) -> bool:
+        """In a later round the attempts of items have numbers above all before, also where none has begun yet."""
+        latest = self.attempt.get(name, 0)
+        return attempt == latest or ("[" in name and self.number > 1 and attempt > latest)
+
+    def _item_started(self, name: str, stage: str, event: dict[str, Any]) -> None:
+        if self.state[stage] != "running":
+            self._wrong(f"an item starts while its stage is {self.state[stage]}", event)
+        others = {each: state for each, state in self.state.items() if each.startswith(stage + "[") and each != name}
+        at_work = list(others.values()).count("running")
+        if at_work >= self.stages[stage]["max_parallel"]:
+            self._wrong(f"{at_work} items of {stage} are at work already", event)
 
     def _passed_over(self, name: str, event: dict[str, Any]) -> None:
         if self.stages[name].get("when", True) is True:
@@ -321,7 +351,7 @@ class Story:
     def _compare_with_rows(self) -> None:
         rows = self.world.disk.sql(
             "SELECT step, iif(status = 'skipped' AND waiting = 'when', 'passed over', status), attempt, output, "
-            "output_ref FROM steps WHERE execution_id = ?",
+            f"output_ref, round FROM ({ALL_STEPS}) WHERE execution_id = ?",
             self.id,
         )
         if self.number != self.round:
@@ -332,18 +362,45 @@ class Story:
         for name, state in self.state.items():
             row = written.get(name)
             status = "pending" if row is None else row[1]
+            if "[" in name and state == "pending" and row is not None and row[5] < self.round:
+                status = "pending"  # the row is of a round before
             if status == "ready":
                 status = "pending" if state == "pending" else "waiting"
             if self.status != "paused" and status != state:
                 self._wrong(f"stage {name} is {status} in its row and {state} by its events")
-            if row is not None and row[2] != self.attempt[name]:
-                self._wrong(f"stage {name} has attempt {row[2]} in its row and {self.attempt[name]} by its events")
-            if status == "completed" and self.stages[name].get("worker") in ("one", "few", "free"):
+            if row is not None and not self._is_latest(name, row[2]):
+                self._wrong(
+                    f"stage {name} has attempt {row[2]} in its row, its events speak of {self.attempt.get(name)}"
+                )
+            stage, is_item, _ = name.partition("[")
+            is_map = not is_item and "for_each" in self.stages[stage]
+            if status == "completed" and self.stages[stage].get("worker") in ("one", "few", "free") and not is_map:
                 self._check_mark(name, row)
+            if is_map and row is not None:
+                self._check_items(name, status)
+
+    def _check_items(self, stage: str, status: str) -> None:
+        """The tally is what a count of the items gives, and failures beyond what is tolerated fail the stage."""
+        found = self.world.disk.sql(
+            "SELECT summary, round FROM steps WHERE execution_id = ? AND step = ?", self.id, stage
+        )
+        tally = orjson.loads(found[0][0]) if found[0][0] else {}
+        if "total" not in tally:
+            return
+        states = [state for name, state in self.state.items() if name.startswith(stage + "[")]
+        completed, failed = states.count("completed"), states.count("failed")
+        if status in ("completed", "failed") and (completed, failed) != (tally["completed"], tally["failed"]):
+            self._wrong(f"{stage} has {completed} completed and {failed} failed items, its tally says {tally}")
+        if status == "completed" and completed + failed != tally["total"]:
+            self._wrong(f"{stage} is completed with {states}")
+        tolerate = self.stages[stage].get("tolerate", {"failed": 0})
+        allowed = tolerate.get("failed", tolerate.get("failed_ratio", 0) * tally["total"])
+        if status in ("completed", "failed") and (status == "failed") != (failed > allowed):
+            self._wrong(f"{stage} is {status} with {failed} failed items of {tally['total']}")
 
     def _check_mark(self, name: str, row: Any) -> None:
         """The committed output is the one that this very attempt returned."""
-        _, _, attempt, output, output_ref = row
+        _, _, attempt, output, output_ref, _ = row
         content = output.encode() if output else _bytes_of(self.world, orjson.loads(output_ref)) or b"{}"
         mark = orjson.loads(content).get("mark")
         if mark != f"{self.id}/{name}/{attempt}":

@@ -33,6 +33,10 @@ class SimObjects:
         """See the port."""
         return await self.put(path.read_bytes())  # noqa: ASYNC240
 
+    async def put_stream(self, chunks: AsyncIterator[bytes]) -> DataRef:
+        """See the port."""
+        return await self.put(b"".join([chunk async for chunk in chunks]))
+
     async def get(self, ref: DataRef, *, bytes_max: int) -> bytes:
         """See the port."""
         await self._wait()

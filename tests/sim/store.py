@@ -19,6 +19,15 @@ T = TypeVar("T")
 
 LATENCY_US = (80, 3_000)
 SLOW_US = (500_000, 4_000_000)
+ALL_STEPS = (
+    "SELECT execution_id, step, status, attempt, waiting, output, output_ref, round FROM steps UNION ALL "
+    "SELECT i.execution_id, i.stage || '[' || i.item || ']', i.status, i.attempt, i.waiting, i.output, i.output_ref, "
+    "i.round "
+    "FROM item_steps i JOIN steps s ON s.execution_id = i.execution_id AND s.step = i.stage "
+    "WHERE i.round >= s.summary ->> 'since'"
+)
+"""Steps of stages and of items that count, alike."""
+
 POISON = "<poison>"
 """An output that holds this is refused by the simulated database as a real one refuses bytes that it cannot hold."""
 

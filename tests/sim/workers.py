@@ -20,7 +20,7 @@ from stagewright.sdk.outcome import Result
 from tests.sim.history import History
 from tests.sim.loop import SimLoop
 from tests.sim.objects import SimObjects
-from tests.sim.store import POISON, SimDisk
+from tests.sim.store import ALL_STEPS, POISON, SimDisk
 
 SLOTS = {"one": 1, "few": 3, "free": 0}
 """The simulated workers and how many attempts each performs at once; `free` is direct and has no bound."""
@@ -88,7 +88,7 @@ class SimWorkers:
         history, execution_id, step = self._history, assignment.execution_id, assignment.step
         where = f"{execution_id} {step} attempt {assignment.attempt}"
         rows = self._disk.sql(
-            "SELECT status, attempt FROM steps WHERE execution_id = ? AND step = ?", execution_id, step
+            f"SELECT status, attempt FROM ({ALL_STEPS}) WHERE execution_id = ? AND step = ?", execution_id, step
         )
         if rows != [("running", assignment.attempt)]:
             history.violation(f"dispatched before its commit: {where}, the database has {rows}")
@@ -112,8 +112,35 @@ class SimWorkers:
 
     # --- what workers do ------------------------------------------------------------------------------------
 
+    async def _check_parts(self, assignment: Assignment) -> None:
+        """The outputs of a map are those of its items in their order, with null for those that failed."""
+        for need, parts in (assignment.inputs.get("parts") or {}).items():
+            try:
+                (outputs,) = await load_inputs([parts], self._load)
+            except (Trouble, TooLarge) as error:
+                self._history.violation(f"the outputs of {need} do not resolve: {error}")
+                continue
+            rows = self._disk.sql(
+                "SELECT item, i.status, i.attempt FROM item_steps i JOIN steps s USING (execution_id) "
+                "WHERE stage = step AND execution_id = ? AND stage = ? AND i.round >= s.summary ->> 'since' ORDER BY item",
+                assignment.execution_id, need,
+            )  # fmt: skip
+            expected = [
+                f"{assignment.execution_id}/{need}[{item}]/{attempt}" if status == "completed" else None
+                for item, status, attempt in rows
+            ]
+            found = None if outputs is None else [(part or {}).get("mark") for part in outputs]
+            state = self._disk.sql(
+                "SELECT status, summary ->> 'total' FROM steps WHERE execution_id = ? AND step = ?",
+                assignment.execution_id, need,
+            )[0]  # fmt: skip
+            is_of_probe = bool(outputs) and "mark" not in (outputs[0] or {"mark": 1})
+            if not is_of_probe and found != (expected[: state[1]] if state[0] == "completed" else None):
+                self._history.violation(f"the outputs of {need}, {state}, are {found}, expected {expected}")
+
     async def _perform(self, attempt: _Attempt) -> None:
         chance, inputs = attempt.chance, attempt.assignment.inputs
+        await self._check_parts(attempt.assignment)
         if "whole" in inputs:
             try:
                 await load_inputs(inputs["whole"], self._load)

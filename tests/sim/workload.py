@@ -47,6 +47,7 @@ class Workload:
     orders: list[Order]
     interventions: list[Intervention]
     turn_changes_max: int = 1000
+    map_window: int = 1000
     flush_rows_early: int = 384
     flush_rows_max: int = 5000
     slice_us: int = 5000
@@ -67,6 +68,7 @@ def workload_of(seed: int, *, orders: int = 3, stages: int = 6, pipelines: int =
     drawn = _orders(chance, documents, orders - 1 if wide else orders)
     workload = Workload(documents, drawn, _interventions(chance, drawn))
     workload.turn_changes_max = chance.choice([1, 2] if wide else [2, 3, 1000])
+    workload.map_window = chance.choice([1, 2, 1000])
     workload.flush_rows_early = chance.choice([1, 4, 384])
     workload.flush_rows_max = chance.choice([3, 20, 5000])
     workload.slice_us = chance.choice([0, 5000])
@@ -83,7 +85,14 @@ def pipeline(chance: random.Random, name: str, stages_max: int, *, wide: bool = 
     for number in range(stages_max if wide else chance.randint(1, stages_max)):
         before = [stage["id"] for stage in stages]
         needs = chance.sample(before, min(len(before), chance.choice([0, 0, 0, 1, 3] if wide else [0, 1, 1, 2, 3])))
-        stages.append(_conditional(chance, _stage(chance, f"s{number}", needs, stages)))
+        stage = _mapped(chance, _stage(chance, f"s{number}", needs, stages), stages)
+        stages.append(
+            _conditional(
+                chance,
+                stage,
+                {each["id"] for each in stages if "for_each" in each or each.get("inputs", {}).get("size") == "object"},
+            )
+        )
     workers = [stage for stage in stages if stage.get("worker") in ("one", "few", "free")]
     if workers:
         chosen = chance.choice(workers)
@@ -118,7 +127,27 @@ def _stage(chance: random.Random, name: str, needs: list[str], before: list[dict
     return stage
 
 
-def _conditional(chance: random.Random, stage: dict[str, Any]) -> dict[str, Any]:
+def _mapped(chance: random.Random, stage: dict[str, Any], before: list[dict[str, Any]]) -> dict[str, Any]:
+    """Let some stages run over a list; one that runs over no list fails."""
+    if chance.random() > 0.25 or stage.get("action", "echo") in ("produce", "count") or "sleep" in stage:
+        return stage
+    by_id = {each["id"]: each for each in before}
+    lists: list[Any] = [[], ["a"], [1, 2, 3], list(range(7)), "${{ [parameters.topic, 'more'] }}"]
+    counts = [
+        need for need in stage.get("needs", ()) if by_id[need].get("action") == "count" and "when" not in by_id[need]
+    ]
+    lists += [f"${{{{ stages.{need}.output.items }}}}" for need in counts for _ in range(3)]
+    if chance.random() < 0.05:
+        lists = ["${{ parameters.topic }}"]
+    inputs = stage.get("inputs", {}) | (
+        {"item": "${{ item }}", "index": "${{ index }}"} if chance.random() < 0.7 else {}
+    )
+    mapped = stage | {"for_each": chance.choice(lists), "inputs": inputs, "max_parallel": chance.choice([1, 2, 1000])}
+    tolerate = chance.choice([None, {"failed": 1}, {"failed_ratio": 0.5}, {"failed_ratio": 1}])
+    return mapped if tolerate is None else mapped | {"tolerate": tolerate}
+
+
+def _conditional(chance: random.Random, stage: dict[str, Any], large: set[str]) -> dict[str, Any]:
     """Let some stages depend on a condition; one that is no condition fails its stage."""
     if chance.random() > 0.2:
         return stage
@@ -129,7 +158,8 @@ def _conditional(chance: random.Random, stage: dict[str, Any]) -> dict[str, Any]
         "${{ parameters.topic != 'topic 0' }}",
     ]
     conditions += [f"${{{{ stages.{need}.status == 'completed' }}}}" for need in stage.get("needs", ())]
-    conditions += [f"${{{{ stages.{need}.output != null }}}}" for need in stage.get("needs", ())]
+    needs = [need for need in stage.get("needs", ()) if need not in large]
+    conditions += [f"${{{{ stages.{need}.output != null }}}}" for need in needs]
     if chance.random() < 0.1:
         conditions = ["${{ parameters.topic }}"]
     return stage | {"when": chance.choice(conditions)}
@@ -163,6 +193,7 @@ def _inputs(chance: random.Random, needs: list[str], before: list[dict[str, Any]
     inputs: dict[str, Any] = {"size": chance.choice(["inline"] * 9 + ["kv", "kv", "kv", "object"])}
     by_id = {stage["id"]: stage for stage in before}
     marked = [need for need in needs if "size" in by_id[need].get("inputs", {}) and _always_completes(by_id[need])]
+    inputs |= {"parts": {need: f"${{{{ stages.{need}.outputs }}}}" for need in needs if "for_each" in by_id[need]}}
     small = [need for need in marked if by_id[need]["inputs"]["size"] != "object"]
     if small and chance.random() < 0.7:
         inputs["up"] = {need: f"${{{{ stages.{need}.output.mark }}}}" for need in small}
@@ -178,7 +209,7 @@ def _inputs(chance: random.Random, needs: list[str], before: list[dict[str, Any]
 
 
 def _always_completes(stage: dict[str, Any]) -> bool:
-    return stage.get("on_error") != "continue" and "when" not in stage
+    return stage.get("on_error") != "continue" and "when" not in stage and "for_each" not in stage
 
 
 # --- clients ----------------------------------------------------------------------------------------------------

@@ -154,8 +154,8 @@ class World:
         binder = Binder(dispatcher.facts, dispatcher.names)
         work = self.workload
         settings = EngineSettings(
-            limits=Limits(turn_changes_max=work.turn_changes_max), flush_rows_early=work.flush_rows_early,
-            flush_rows_max=work.flush_rows_max, slice_us=work.slice_us,
+            limits=Limits(turn_changes_max=work.turn_changes_max, map_window=work.map_window),
+            flush_rows_early=work.flush_rows_early, flush_rows_max=work.flush_rows_max, slice_us=work.slice_us,
             slice_turns=work.slice_turns, load_page=3,
         )  # fmt: skip
         engine = self.engine_class(
@@ -182,7 +182,8 @@ class World:
         left: dict[str, Any] = {
             "actors": list(engine.actors), "timers": len(engine.timers), "places": slots._where,
             "slots": {name: held for name, held in slots._held.items() if held}, "attempts": node.workers.running,
-            "waiters": engine._final, "rows": engine.journal.pending_rows, "unsaved": engine.journal._waiting,
+            "waiters": engine._final, "gathering": engine._gatherer._tasks,
+            "rows": engine.journal.pending_rows, "unsaved": engine.journal._waiting,
             "loads": engine._preparer._loading, "watchers": engine.feed._of_one,
         }  # fmt: skip
         for name, what in left.items():

@@ -18,14 +18,18 @@ from stagewright.definitions.references import Reference
 from stagewright.definitions.schema import check_shape, known_fields
 from stagewright.definitions.words import did_you_mean, listed, pointer, shown
 from stagewright.model.errors import Problem
-from stagewright.model.pipeline import EXECUTION_TIMEOUT_US, Pipeline, Stage
+from stagewright.model.pipeline import (
+    EXECUTION_TIMEOUT_US,
+    MAX_PARALLEL,
+    NONE_TOLERATED,
+    Pipeline,
+    Stage,
+    Tolerance,
+)
 
 NOT_RUN_YET: Mapping[str, tuple[str, ...]] = {
     "pipeline": ("on_budget",),
-    "stage": (
-        *("for_each", "max_parallel", "tolerate", "repeat", "wait_for", "pipeline", "compensate"),
-        *("cache", "demand", "sandbox"),
-    ),
+    "stage": (*("repeat", "wait_for", "pipeline", "compensate", "cache", "demand", "sandbox"),),
 }
 """Fields that are part of the language and refused by this release. Delete a name here to let it through."""
 
@@ -68,6 +72,11 @@ class _Builder:
         self.written: list[Any] = stages if isinstance(stages, list) else []
         self.budget = CelBudget()
         self.positions: dict[str, int] = {}
+        self.mapped = {
+            stage["id"]
+            for stage in self.written
+            if isinstance(stage, Mapping) and isinstance(stage.get("id"), str) and "for_each" in stage
+        }
         self.places: dict[tuple[str, str], str] = {}  # (stage, need) → pointer of what made the need
 
     def build(self) -> Pipeline:
@@ -151,9 +160,27 @@ class _Builder:
             priority=policies.priority,
             sleep_us=self._sleep(stage, at),
             when=when,
+            for_each=stage.get("for_each"),
+            max_parallel=_whole(stage.get("max_parallel"), MAX_PARALLEL),
+            tolerate=_tolerance(stage.get("tolerate")),
             on_error="continue" if stage.get("on_error") == "continue" else "fail",
             deliverable=stage.get("deliverable") is True,
         )
+
+    def _check_map(self, stage: Mapping[str, Any], at: str) -> None:
+        """Refuse what means nothing with, or without, a list to run over."""
+        if "for_each" not in stage:
+            for field in ("max_parallel", "tolerate"):
+                if field in stage:
+                    detail = f"{field} means something only in a stage with for_each; add for_each or remove it."
+                    self._refuse(detail, pointer(at, field))
+            return
+        written = stage["for_each"]
+        if "worker" not in stage:
+            self._refuse("for_each needs a worker in the same stage; add it.", pointer(at, "for_each"))
+        if isinstance(written, str) and not is_one_expression(written):
+            detail = "Expected a list or one expression that gives one, as in ${{ stages.sources.output.feeds }}."
+            self._refuse(detail, pointer(at, "for_each"))
 
     def _sleep(self, stage: Mapping[str, Any], at: str) -> int | None:
         if "sleep" not in stage:
@@ -184,15 +211,17 @@ class _Builder:
     def _implied(self, id: str, stage: Mapping[str, Any], at: str) -> list[str]:
         """Check the expressions of a stage and return the stages that they name."""
         needs: list[str] = []
-        for field in ("when", "inputs"):
+        self._check_map(stage, at)
+        for field in ("when", "for_each", "inputs"):
             if stage.get(field):
-                needs += self._implied_by(id, stage[field], pointer(at, field))
+                has_item = field == "inputs" and "for_each" in stage
+                needs += self._implied_by(id, stage[field], pointer(at, field), has_item=has_item)
         if isinstance(stage.get("when"), str) and not is_one_expression(stage["when"]):
             detail = "Expected true, false or one expression, as in ${{ parameters.depth == 'quick' }}."
             self._refuse(detail, pointer(at, "when"))
         return needs
 
-    def _implied_by(self, id: str, value: Any, at: str) -> list[str]:
+    def _implied_by(self, id: str, value: Any, at: str, *, has_item: bool) -> list[str]:
         if self._is_full():
             return []
         compiled = compile_all(value, at, self.budget)
@@ -201,7 +230,7 @@ class _Builder:
         for reference, place in compiled.places:
             if self._is_full():
                 break
-            detail = self._wrong_reference(reference)
+            detail = self._wrong_reference(reference, has_item=has_item)
             if detail is not None:
                 self._refuse(detail, place)
             elif reference.stage is not None:
@@ -209,11 +238,13 @@ class _Builder:
                 self.places.setdefault((id, reference.stage), place)
         return needs
 
-    def _wrong_reference(self, reference: Reference) -> str | None:
+    def _wrong_reference(self, reference: Reference, *, has_item: bool) -> str | None:
         if reference.root == "parameters":
             return unknown_parameter(self.parameters, reference.path)
         if reference.root in ("item", "index"):
-            return f"{reference.root} is known only in a stage with for_each; this stage has none."
+            if has_item:
+                return None
+            return f"{reference.root} is known only in the inputs of a stage with for_each; this is none."
         if reference.root == "execution":
             name = str(reference.path[0]) if reference.path else ""
             if not name or name in EXECUTION_FIELDS:
@@ -223,8 +254,10 @@ class _Builder:
         assert reference.stage is not None
         if reference.stage not in self.positions:
             return self._no_stage(reference.stage)
-        if reference.path[0] == "outputs":
+        if reference.path[0] == "outputs" and reference.stage not in self.mapped:
             return f"outputs is known only of a stage with for_each; write stages.{reference.stage}.output."
+        if reference.path[0] == "output" and reference.stage in self.mapped:
+            return f"Stage {reference.stage} has one output for each item; write stages.{reference.stage}.outputs."
         return None
 
     def _check_cycles(self, stages: tuple[Stage, ...]) -> None:
@@ -263,6 +296,21 @@ def _ordered(value: Mapping[str, Any], fields: list[str]) -> dict[str, Any]:
 def digest_of(document: Mapping[str, Any]) -> str:
     """Return `sha256:` and the digest of the canonical JSON bytes; equal for equal documents in any key order."""
     return "sha256:" + sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _whole(value: Any, default: int) -> int:
+    is_whole = isinstance(value, int | float) and not isinstance(value, bool) and value >= 1
+    return int(value) if is_whole else default
+
+
+def _tolerance(value: Any) -> Tolerance:
+    if not isinstance(value, Mapping):
+        return NONE_TOLERATED
+    failed, ratio = value.get("failed"), value.get("failed_ratio")
+    return Tolerance(
+        int(failed) if isinstance(failed, int | float) else None,
+        float(ratio) if isinstance(ratio, int | float) else None,
+    )
 
 
 def _micros(budget_usd: Any) -> int | None:

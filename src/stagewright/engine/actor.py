@@ -46,6 +46,9 @@ class Actor:
     is_listed: bool = False  # the journal knows that it has unsaved work
     flushing: int = 0  # parts of it that were taken for a flush and are not finished
     inputs: dict[str, Any] = field(default_factory=dict)  # resolved, of steps that are about to start
+    lists: dict[str, list[Any]] = field(default_factory=dict)  # what mapped stages run over
+    scopes: dict[str, dict[str, Any]] = field(default_factory=dict)  # of mapped stages: what is the same for each item
+    listless: dict[str, list[str]] = field(default_factory=dict)  # item steps that wait for the list of their stage
     loaded: dict[str, Any] = field(default_factory=dict)  # values that expressions looked into, by storage key
     progressed_at: dict[str, int] = field(default_factory=dict)  # last durable progress event, by step
 

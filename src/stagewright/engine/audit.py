@@ -92,17 +92,31 @@ class _Auditor:
             elif row[0] not in missing:
                 missing.add(row[0])
                 yield Finding("orphan", row[0], "it has events but no row of its own")
-        missing.clear()
+        async for finding in self._tell_steps(stories, after, last):
+            yield finding
+        for story in stories.values():
+            story.end()
+            for finding in story.findings:
+                yield finding
+
+    async def _tell_steps(self, stories: dict[str, Story], after: str, last: str) -> AsyncIterator[Finding]:
+        missing: set[str] = set()
         async for row in self._range("audit_steps", after, "", last, PAGE_ROWS, of_row=1):
             if row[0] in stories:
                 stories[row[0]].step(row)
             elif row[0] not in missing:
                 missing.add(row[0])
                 yield Finding("orphan", row[0], "it has steps but no row of its own")
-        for story in stories.values():
-            story.end()
-            for finding in story.findings:
-                yield finding
+        async for row in self._items(after, last):
+            if row[0] in stories:
+                stories[row[0]].step(row[:6])
+
+    async def _items(self, after: str, last: str) -> AsyncIterator[Row]:
+        start, stage, item = (after + " ", "", -1) if after else ("", "", -1)
+        while rows := await self.read("audit_items", start, stage, item, last, PAGE_ROWS):
+            for row in rows:
+                yield row
+            start, stage, item = rows[-1][0], rows[-1][6], rows[-1][7]
 
     async def _range(
         self, query: str, after: str, least: Any, last: str, limit: int, *, of_row: int
@@ -127,6 +141,8 @@ class _Auditor:
     async def _orphans(self) -> AsyncIterator[Finding]:
         for kind, execution_id, what in await self.read("audit_orphans", FINDINGS_MAX):
             yield Finding("orphan", execution_id, f"it is named by the {kind} {what} and is not there")
+        for execution_id, stage in await self.read("audit_item_orphans", FINDINGS_MAX):
+            yield Finding("orphan", execution_id, f"it is named by items of {stage} and is not there")
 
     async def _references(self) -> AsyncIterator[Finding]:
         for execution_id, what, key in await self.read("audit_unreferenced", self.now_us, FINDINGS_MAX):

@@ -80,14 +80,19 @@ class Story:
         if number != self._number + 1:
             self._wrong("rounds", f"round {self._number} is followed by {number} in event {event['seq']}")
         self._number, self._ended = number, None
-        again = {name for name, state in self._state.items() if state not in _PASSED or name == from_stage}
+        stages = {name: state for name, state in self._state.items() if "[" not in name}
+        again = {name for name, state in stages.items() if state not in _PASSED or name == from_stage}
         grown = True
         while grown:
             behind = {name for name, stage in self._stages.items() if again.intersection(stage.needs)}
             grown = not behind <= again
             again |= behind
-        for name in again:
-            self._state[name] = "pending"
+        behind = {name for name, stage in self._stages.items() if again.intersection(stage.needs)}
+        anew = {name for name in again if name == from_stage or name in behind}
+        for name, state in self._state.items():
+            stage, is_item, _ = name.partition("[")
+            if name in again or (is_item and stage in again and (stage in anew or state != "completed")):
+                self._state[name] = "pending"
 
     def _of_step(self, what: str, event: dict[str, Any]) -> None:
         name, attempt, seq = event.get("step", ""), event.get("attempt", 0), event["seq"]
@@ -98,7 +103,7 @@ class Story:
             self._wrong("one_result", f"event {seq}, {what} of {name}, comes after that was {state} in this round")
         if what == "started":
             self._started(name, attempt, seq)
-        elif what in ("completed", "failed", "retrying") and attempt != self._attempts.get(name, 0):
+        elif what in ("completed", "failed", "retrying") and not self._is_latest(name, attempt):
             self._wrong("attempts", f"event {seq} speaks of attempt {attempt} of {name}, the latest did not start it")
         if what == "skipped" and event["data"].get("reason") == SKIPPED_BY_WHEN:
             self._state[name] = "passed over"
@@ -109,11 +114,22 @@ class Story:
             self._state[name] = "open"
 
     def _started(self, name: str, attempt: int, seq: int) -> None:
+        stage, is_item, _ = name.partition("[")
+        if not is_item and name in self._stages and self._stages[name].for_each is not None:
+            self._check_needs(name, seq)  # a map as a whole has no attempts
+            return
         before = self._attempts.get(name, 0)
-        if attempt != before + 1:
+        if attempt <= before or (attempt > before + 1 and not (is_item and self._number > 1)):
             self._wrong("attempts", f"attempt {attempt} of {name} starts in event {seq} after attempt {before}")
         self._attempts[name] = attempt
+        if is_item and self._state.get(stage) != "open":
+            self._wrong("order", f"{name} begins in event {seq} while {stage} is {self._state.get(stage)}")
         self._check_needs(name, seq)
+
+    def _is_latest(self, name: str, attempt: int) -> bool:
+        """In a later round the attempts of items have numbers above all before, also where none has begun yet."""
+        latest = self._attempts.get(name, 0)
+        return attempt == latest or ("[" in name and self._number > 1 and attempt > latest)
 
     def _check_needs(self, name: str, seq: int) -> None:
         stage = self._stages.get(name)
@@ -130,18 +146,21 @@ class Story:
 
     def step(self, row: Row) -> None:
         """Take a row of `audit_steps`."""
-        _, name, status, attempt, _, waiting = row
+        _, name, status, attempt, round_, waiting = row
         if status == "skipped" and waiting == SKIPPED_BY_WHEN:
             status = "passed over"
         self._rows[name] = status
-        if self._stages and name not in self._stages:
+        is_item = "[" in name
+        if self._stages and name.partition("[")[0] not in self._stages:
             self._wrong("definition", f"it has a step {name}, its definition has none")
             return
         if status == "waiting" and not waiting:
             self._wrong("ended", f"step {name} waits without a reason")
-        if attempt != self._attempts.get(name, 0):
+        if not self._is_latest(name, attempt):
             self._wrong("attempts", f"step {name} is at attempt {attempt}, its events at {self._attempts.get(name, 0)}")
         told = self._state.get(name, "pending")
+        if is_item and told == "pending" and round_ < self._round:
+            return  # it will begin anew
         if (status in _STEP_FINAL or told in _STEP_FINAL) and status != told:
             self._wrong("status", f"step {name} is {status} in its row and {told} by its events")
         if status in _OPEN and self._status in _FINAL:

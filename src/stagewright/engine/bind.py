@@ -19,13 +19,15 @@ BOUND_PIPELINES_MAX = 256
 class Bound:
     """A definition with all that can be known before an execution.
 
-    `templates` are the inputs by stage id; `conditions` the `when` of those stages that may be skipped.
+    `templates` are the inputs by stage id; `conditions` the `when` of those stages that may be skipped, `lists` the
+    `for_each` of mapped ones.
     """
 
     pipeline: Pipeline
     plan: Plan
     templates: Mapping[str, Template]
     conditions: Mapping[str, Template] = field(default_factory=dict)
+    lists: Mapping[str, Template] = field(default_factory=dict)
 
 
 class Binder:
@@ -43,7 +45,8 @@ class Binder:
             templates = {stage.id: Template.compile(stage.inputs) for stage in pipeline.stages}
             plan = make_plan(pipeline, lambda stage: self._is_direct(stage, templates[stage.id]))
             conditions = {s.id: Template.compile(s.when) for s in pipeline.stages if s.when is not True}
-            bound = self._kept[pipeline.digest] = Bound(pipeline, plan, templates, conditions)
+            lists = {s.id: Template.compile(s.for_each) for s in pipeline.stages if plan.stages[s.id].is_map}
+            bound = self._kept[pipeline.digest] = Bound(pipeline, plan, templates, conditions, lists)
             if len(self._kept) > BOUND_PIPELINES_MAX:
                 self._kept.popitem(last=False)
         return bound
@@ -80,7 +83,9 @@ class Binder:
         return None
 
     def _is_direct(self, stage: Stage, template: Template) -> bool:
-        if stage.worker is None or stage.when is not True or not template.is_constant:
+        if stage.worker is None or not template.is_constant:
+            return False
+        if stage.when is not True and stage.for_each is None:  # items have no condition of their own
             return False
         facts = self._facts(stage.worker)
         return facts is not None and facts.is_direct

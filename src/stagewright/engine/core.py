@@ -13,22 +13,26 @@ from stagewright.engine.actor import Actor, Unsaved
 from stagewright.engine.bind import Binder
 from stagewright.engine.dispatch import Dispatcher
 from stagewright.engine.feed import Feed
+from stagewright.engine.gather import Gatherer
 from stagewright.engine.journal import Journal, Saved
 from stagewright.engine.prepare import Preparer
 from stagewright.engine.settings import EngineSettings
 from stagewright.engine.timers import Timers
+from stagewright.model.data import DataRef
 from stagewright.model.decide import decide, next_due
-from stagewright.model.decision import Decision, Dispatch, Free, GoOn, Prepare, Revoke, apply
+from stagewright.model.decision import Decision, Dispatch, Free, Gather, GoOn, Prepare, Revoke, apply
 from stagewright.model.errors import NotFound, Stalled
 from stagewright.model.execution import NEVER_US, Failure
 from stagewright.model.ids import IdSource
-from stagewright.model.message import Completed, Continue, Granted, Halt, Message, Progress, Start, Timer
+from stagewright.model.maps import is_gatherable, is_hungry
+from stagewright.model.message import Completed, Continue, Gathered, Granted, Halt, Message, Progress, Start, Timer
 from stagewright.ports.clock import Clock
 from stagewright.ports.objects import ObjectStore
 from stagewright.ports.store import Store
 
 STALL_RETRY_AFTER_S = 1.0
 TIMERS_AT_ONCE = 1_000
+_WITH_CONTENT = (Completed, Gathered)
 
 
 class Engine:
@@ -54,6 +58,7 @@ class Engine:
         self.actors: dict[str, Actor] = {}
         self.decisions = 0
         self._preparer = Preparer(store, objects, dispatcher, settings, self)
+        self._gatherer = Gatherer(store, objects, settings, self)
         self._runnable: deque[Actor] = deque()
         self._saved: deque[Saved] = deque()
         self._final: dict[str, list[asyncio.Future[str]]] = {}
@@ -74,6 +79,7 @@ class Engine:
         """Take nothing new, make durable what was decided, stop. What runs goes on at the next start."""
         self.is_open = False
         await self._preparer.stop()
+        await self._gatherer.stop()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.journal.drain(), timeout_s)
         for handle in (self._pump_handle, self._timer_handle):
@@ -117,11 +123,16 @@ class Engine:
         if actor.state.status == "pending":
             self._put(actor, Start(), None)
             return
+        is_hungry_map = False
         for step in list(actor.state.open.values()):
             if step.status == "ready":
                 self._preparer.prepare(actor, step.name)
+            elif is_gatherable(step):
+                self._gatherer.gather(actor, step.name)
+            elif is_hungry(actor.state, step, self.settings.limits):
+                is_hungry_map = True
         self._arm(actor, next_due(actor.state))
-        if actor.state.backlog or actor.state.ending is not None:
+        if actor.state.backlog or actor.state.ending is not None or is_hungry_map:
             self._put(actor, Continue(), None)
         self.schedule()
 
@@ -175,12 +186,18 @@ class Engine:
                 actor = runnable.popleft()
                 actor.is_queued = False
                 inbox, actor.inbox = actor.inbox, []
+                if len(inbox) > look:  # the rest is put behind the others, and behind what is saved meanwhile
+                    actor.inbox = inbox[look:]
+                    del inbox[look:]
+                    actor.is_queued = True
+                    runnable.append(actor)
                 for message, answer in inbox:
                     self._turn(actor, message, answer)
+                left -= len(inbox) - 1
                 if actor.state.status != "running":
                     self._retire(actor)
             left -= 1
-            if not left:
+            if left <= 0:
                 left = look
                 self.journal.kick(early)
                 if self.clock.now_us() >= until:
@@ -217,8 +234,9 @@ class Engine:
         unsaved = actor.note(decision)
         if answer is not None:
             unsaved.answers.append((answer, True))
-        if type(message) is Completed and message.content is not None:
-            assert not isinstance(message.output, bytes)
+        if type(message) in _WITH_CONTENT and message.content is not None:  # type: ignore[union-attr]
+            assert isinstance(message, Completed | Gathered) and isinstance(message.output, DataRef)
+            assert message.content is not None
             unsaved.contents.append((message.output.storage_key, message.content))
         self.journal.add(actor, len(decision.steps) + 1)
         if type(message) is Timer or decision.round is not None:
@@ -231,6 +249,10 @@ class Engine:
                 self._preparer.prepare(actor, effect.step)  # type: ignore[union-attr]
             elif kind is GoOn:
                 self._put(actor, Continue(), None)
+            elif kind is Gather:
+                actor.lists.pop(effect.step, None)  # type: ignore[union-attr]
+                actor.scopes.pop(effect.step, None)  # type: ignore[union-attr]
+                unsaved.effects.append(effect)
             else:
                 unsaved.effects.append(effect)
 
@@ -301,6 +323,10 @@ class Engine:
 
     def _carry_out(self, actor: Actor, effect: Dispatch | Revoke | Free | Any) -> None:
         kind = type(effect)
+        if kind is Gather:
+            if actor.is_active and effect.step in actor.state.open:
+                self._gatherer.gather(actor, effect.step)
+            return
         if kind is Dispatch:
             step = actor.state.open.get(effect.step)
             if step is not None and step.status == "running" and step.attempt == effect.attempt:
@@ -370,6 +396,8 @@ class Engine:
         for step in list(actor.state.steps.values()):  # not only open ones: what would free the others is dropped too
             self.dispatcher.revoke(actor.state.id, step.name, step.attempt)
             self._release(actor.state.id, step.name)
+        for name in self.dispatcher.slots.steps_of(actor.state.id):  # of items that have left the memory
+            self._release(actor.state.id, name)
 
     def on_refused(self, execution_id: str, error: Exception) -> None:
         """Replaced by `recover`, which loads the execution as it was last written and halts it."""

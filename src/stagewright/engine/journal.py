@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from stagewright.engine.actor import Actor, Unsaved
-from stagewright.engine.rows import artifact_row, execution_row, page_row, step_row
+from stagewright.engine.rows import artifact_row, execution_row, item_row, page_row, step_row
 from stagewright.engine.settings import EngineSettings
 from stagewright.model.data import DataRef
 from stagewright.model.errors import BadRows, Fenced, StoreTrouble
@@ -202,7 +202,7 @@ class Journal:
         self._number += 1
         batch = Batch(self._number)
         executions, steps, pages = batch.executions, batch.steps, batch.pages
-        page = self._page
+        page, most = self._page, self._settings.event_page_max
         expires_at = self._clock.now_us() + self._settings.data_ttl_us
         for record in saved:
             state, unsaved = record.actor.state, record.unsaved
@@ -211,12 +211,17 @@ class Journal:
                 if isinstance(state.parameters, DataRef):
                     self._refer(batch, state.id, state.parameters)
             for step in unsaved.steps.values():
-                steps.append(step_row(state.id, step, expires_at))
+                if step.name[-1] == "]":
+                    batch.items.append(item_row(state.id, step, expires_at))
+                else:
+                    steps.append(step_row(state.id, step, expires_at))
                 if type(step.output) is DataRef:
                     self._refer(batch, state.id, step.output)
-            if unsaved.events:
+            events = unsaved.events
+            while events:
                 page += 1
-                pages.append(page_row(page, state.id, unsaved.events))
+                pages.append(page_row(page, state.id, events[:most] if len(events) > most else events))
+                events = events[most:]
             if unsaved.keys:
                 batch.keys.extend(unsaved.keys)
             if unsaved.artifacts or unsaved.contents:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from stagewright.definitions import NeedsData
 from stagewright.engine.actor import Actor
 from stagewright.engine.dispatch import Dispatcher
-from stagewright.engine.resolve import Unresolvable, failure_of, is_wanted, load_value, render_inputs
+from stagewright.engine.resolve import Unresolvable, failure_of, is_wanted, list_of, load_value, render_inputs
 from stagewright.engine.settings import EngineSettings
 from stagewright.model.data import DataRef
 from stagewright.model.errors import TooLarge, Trouble
-from stagewright.model.message import Granted, Message, Queued, Skipped, Unresolved
+from stagewright.model.message import Granted, Mapped, Message, Queued, Skipped, Unresolved
 from stagewright.ports.objects import ObjectStore
 from stagewright.ports.store import Store
 
@@ -51,24 +52,57 @@ class Preparer:
 
     def prepare(self, actor: Actor, step: str) -> None:
         """Resolve the condition and the inputs of a ready step, then ask for a slot."""
+        found = actor.state.open.get(step)
+        if found is None or found.status != "ready":
+            return  # what was prepared just before has ended it
         try:
-            if not is_wanted(actor, step):
+            if step[-1] == "]":
+                if not self._has_list(actor, step):
+                    return
+            elif not is_wanted(actor, step):
                 self._owner.turn(actor, Skipped(step))
-            elif actor.state.plan.stages[step].stage.worker is None:
+                return
+            elif actor.state.plan.stages[step].is_map:
+                self._owner.turn(actor, Mapped(step, len(self._list(actor, step))))
+                return
+            if actor.state.plan.stages[step].stage.worker is None:
                 self._owner.turn(actor, Granted(step))
             else:
                 actor.inputs[step] = render_inputs(actor, step)
                 self._ask_for_slot(actor, step)
         except NeedsData as need:
-            # What it refers to may be in the very decision that made the step ready: it is there after the commit.
-            settled = self._owner.settled(actor)
-            task = asyncio.get_running_loop().create_task(self._load(actor, step, need.references, settled))
-            self._loading.add(task)
-            task.add_done_callback(self._loading.discard)
+            self._start_load(actor, step, need.references, self.prepare)
         except Unresolvable as error:
             self._owner.turn(actor, Unresolved(step, error.failure))
         except Exception as error:
             self._owner.isolate(actor, f"preparing stage '{step}'", error)
+
+    def _list(self, actor: Actor, stage: str) -> list[Any]:
+        if stage not in actor.lists:
+            actor.lists[stage] = list_of(actor, stage, self._settings.limits.items_max)
+        return actor.lists[stage]
+
+    def _has_list(self, actor: Actor, step: str) -> bool:
+        """Say whether the list of an item's stage is known; if not, after a start, the first item loads it for all."""
+        stage = step.partition("[")[0]
+        if stage in actor.lists or actor.bound.templates[stage].is_constant:
+            return True
+        waiting = actor.listless.setdefault(stage, [])
+        waiting.append(step)
+        if len(waiting) == 1:
+            self._relist(actor, stage)
+        return False
+
+    def _relist(self, actor: Actor, stage: str) -> None:
+        try:
+            self._list(actor, stage)
+        except NeedsData as need:
+            self._start_load(actor, stage, need.references, self._relist)
+            return
+        except Unresolvable as error:
+            raise AssertionError(f"the list of '{stage}' was there before: {error}") from error
+        for step in actor.listless.pop(stage, ()):
+            self.prepare(actor, step)
 
     def _ask_for_slot(self, actor: Actor, name: str) -> None:
         state = actor.state
@@ -86,10 +120,21 @@ class Preparer:
             return
         self._owner.turn(actor, Queued(name, f"no free slot at worker '{stage.worker}'"))
 
-    async def _load(
-        self, actor: Actor, step: str, references: tuple[DataRef, ...], settled: asyncio.Future[Any]
+    def _start_load(
+        self, actor: Actor, step: str, references: tuple[DataRef, ...], go_on: Callable[[Actor, str], None]
     ) -> None:
-        bound = self._settings.reference_bytes_max
+        # What it refers to may be in the very decision that made the step ready: it is there after the commit.
+        settled = self._owner.settled(actor)
+        task = asyncio.get_running_loop().create_task(self._load(actor, step, references, settled, go_on))
+        self._loading.add(task)
+        task.add_done_callback(self._loading.discard)
+
+    async def _load(
+        self, actor: Actor, step: str, references: tuple[DataRef, ...], settled: asyncio.Future[Any],
+        go_on: Callable[[Actor, str], None],
+    ) -> None:  # fmt: skip
+        is_list = step in actor.bound.lists
+        bound = self._settings.list_bytes_max if is_list else self._settings.reference_bytes_max
         try:
             await settled
             for ref in references:
@@ -99,6 +144,6 @@ class Preparer:
         except Exception as error:
             self._owner.isolate(actor, f"loading the inputs of stage '{step}'", error)
         else:
-            if actor.is_active and step in actor.state.open and actor.state.open[step].status == "ready":
-                self.prepare(actor, step)
+            if actor.is_active and step in actor.state.open and actor.state.open[step].status in ("ready", "running"):
+                go_on(actor, step)
         self._owner.schedule()

@@ -107,7 +107,7 @@ class Recovery:
         engine, state = self._engine, actor.state
         engine.actors[state.id] = actor
         for step in state.open.values():
-            if step.status == "running":
+            if step.status == "running" and not state.plan.stages[step.name].is_map:
                 engine.post(state.id, Lost(step.name, step.attempt, "the node stopped"))
         engine.wake(actor)
 
@@ -115,14 +115,20 @@ class Recovery:
         store = self._engine.store
         ids = _as_json([row[0] for row in rows])
         steps: dict[str, list[Row]] = {}
-        for step in await store.read("steps_to_load", ids):
-            steps.setdefault(step[0], []).append(step)
+        for query in ("steps_to_load", "items_to_load"):
+            for step in await store.read(query, ids):
+                steps.setdefault(step[0], []).append(step)
+        done: dict[str, list[Row]] = {}
+        for bitmap in await store.read("items_done", ids):
+            done.setdefault(bitmap[0], []).append(bitmap)
         seqs: dict[str, int] = dict(await store.read("last_seq", ids))
         actors = []
         for row in rows:
             try:
                 bound = await self._bound(row[6])
-                state = load_execution(row, steps.get(row[0], ()), bound.plan, seqs.get(row[0], 0))
+                state = load_execution(
+                    row, steps.get(row[0], ()), bound.plan, seqs.get(row[0], 0), done.get(row[0], ())
+                )
             except (StagewrightError, ValueError, KeyError, TypeError) as error:
                 await self._park(row[0], f"It cannot be loaded: {type(error).__name__}: {error}")
                 continue

@@ -11,6 +11,7 @@ from stagewright.engine.actor import Actor
 from stagewright.model.data import DataRef, checksum_of
 from stagewright.model.errors import DataLost, TooLarge, Trouble
 from stagewright.model.execution import STEP_FINAL, Execution, Failure
+from stagewright.model.maps import public_tally
 from stagewright.ports.objects import ObjectStore
 from stagewright.ports.store import Store
 
@@ -27,7 +28,51 @@ class Unresolvable(Exception):
 
 def render_inputs(actor: Actor, step: str) -> Any:
     """Return the inputs of a step, or raise `NeedsData` for values to load first, or `Unresolvable`."""
+    if step[-1] == "]":
+        return _render_item(actor, step)
     return _render(actor, actor.bound.templates[step], step, "inputs")
+
+
+def list_of(actor: Actor, stage: str, items_max: int) -> list[Any]:
+    """Return what a mapped stage runs over; raises as `render_inputs`."""
+    template = actor.bound.lists[stage]
+    found = _render(actor, template, stage, "list (`for_each`)")
+    if isinstance(found, DataRef):
+        if found.storage_key not in actor.loaded:
+            raise NeedsData((found,))
+        found = actor.loaded[found.storage_key]
+    written = "its `for_each`" if isinstance(template.value, list) else f"{template.value}"
+    if not isinstance(found, list):
+        shown = orjson.dumps(found)[:_SHOWN_BYTES_MAX].decode("utf-8", "replace")
+        text = f"Stage '{stage}' runs for each item of a list, and {written} is none: {shown}"
+        raise Unresolvable(Failure("expression_failed", text, stage_id=stage))
+    if len(found) > items_max:
+        text = f"Stage '{stage}' runs for at most {items_max} items (`engine.limits.items_max`), {written} has "
+        raise Unresolvable(Failure("too_many_items", f"{text}{len(found)}: split it", stage_id=stage))
+    return found
+
+
+def _render_item(actor: Actor, step: str) -> Any:
+    stage, _, index = step.partition("[")
+    template = actor.bound.templates[stage]
+    if template.is_constant:
+        return template.render({})
+    scope = actor.scopes.get(stage)
+    if scope is None:  # what is the same for each item is decoded once
+        scope = _scope(actor, template)
+        actor.scopes[stage] = scope
+    number = int(index[:-1])
+    item = actor.lists[stage][number]
+    if isinstance(item, DataRef):
+        item = actor.loaded.get(item.storage_key, item)
+    try:
+        return template.render({**scope, "item": item, "index": number})
+    except NeedsData:
+        actor.scopes.pop(stage, None)  # it is made again with what will be loaded
+        raise
+    except ExpressionError as error:
+        text = f"The inputs of item {step} cannot be computed: {error.problem.detail}"
+        raise Unresolvable(Failure("expression_failed", text, stage_id=stage)) from error
 
 
 def is_wanted(actor: Actor, step: str) -> bool:
@@ -105,9 +150,13 @@ def _stage_scope(actor: Actor, state: Execution, stage: str) -> dict[str, Any]:
     step = state.steps.get(stage)
     if step is None:
         return {"status": "pending", "summary": {}}
-    scope: dict[str, Any] = {"status": step.status, "summary": step.summary or {}}
+    if state.plan.stages[stage].is_map:
+        name, summary = "outputs", public_tally(step.summary)
+    else:
+        name, summary = "output", step.summary or {}
+    scope: dict[str, Any] = {"status": step.status, "summary": summary}
     if step.output is not None or step.status in STEP_FINAL:  # null where it did not complete: decision 0014
-        scope["output"] = _value(actor, step.output)
+        scope[name] = _value(actor, step.output)
     return scope
 
 

@@ -69,6 +69,12 @@ def step_row(execution_id: str, step: Step, expires_at: int) -> Row:
     )
 
 
+def item_row(execution_id: str, step: Step, expires_at: int) -> Row:
+    """Shape an item's step for `flush_items`."""
+    stage, _, index = step.name.partition("[")
+    return (execution_id, stage, int(index[:-1]), *step_row(execution_id, step, expires_at)[2:])
+
+
 def _dated(ref: DataRef, expires_at: int) -> dict[str, Any]:
     shown = ref.as_json()
     shown["expires_at"] = ref.expires_at or expires_at
@@ -95,8 +101,13 @@ def artifact_row(execution_id: str, step: Step, artifact: Artifact, *, is_delive
     )
 
 
-def load_execution(row: Row, step_rows: Iterable[Row], plan: Plan, last_seq: int) -> Execution:
-    """Build the state again from `open_executions` and `steps_to_load`; the backlog holds what can begin."""
+def load_execution(
+    row: Row, step_rows: Iterable[Row], plan: Plan, last_seq: int, done: Iterable[Row] = ()
+) -> Execution:
+    """Build the state again; the backlog holds what can begin.
+
+    `step_rows` are of `steps_to_load` and `items_to_load`, `done` of `items_done`.
+    """
     (
         id_, project, client, request_id, pipeline, version, digest, status, priority, round_, parameters, tags,
         budget, cost, created_at, deadline_at, started_at, completed_at, row_seq, error,
@@ -112,6 +123,7 @@ def load_execution(row: Row, step_rows: Iterable[Row], plan: Plan, last_seq: int
     state.open = {
         step.name: step for step in state.steps.values() if step.status not in STEP_FINAL and step.status != "pending"
     }
+    state.done = {stage: _bitmap(total, items) for _, stage, total, items in done}
     state.unfinished = sum(not _is_final(state, name) for name in plan.stages)
     state.remaining = {
         name: sum(not state.is_done(need) for need in planned.stage.needs) for name, planned in plan.stages.items()
@@ -123,6 +135,13 @@ def load_execution(row: Row, step_rows: Iterable[Row], plan: Plan, last_seq: int
     )
     state.ending = _ending(state)
     return state
+
+
+def _bitmap(total: int, items: str) -> bytearray:
+    bitmap = bytearray(total)
+    for item in items.split(","):
+        bitmap[int(item)] = 1
+    return bitmap
 
 
 def load_step(row: Row) -> Step:

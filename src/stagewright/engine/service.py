@@ -28,6 +28,9 @@ STREAM_EVENTS_MAX = 10_000
 
 CATCH_UP_EVENTS = 500
 
+EXPLAINED_MAX = 200
+"""Open steps that are explained; a map may have more."""
+
 SAID_STEPS_MAX = 5
 
 BATCH_TURN = 50
@@ -156,8 +159,7 @@ class Service:
         workers = {stage["stage_id"]: stage["worker"] for stage in shown["stages"]}
         steps = [
             self._explained(execution_id, step, workers.get(step["stage_id"]))
-            for step in await self.views.steps(execution_id)
-            if step["status"] in ("waiting", "ready", "running")
+            for step in (await self.views.steps(execution_id, None, EXPLAINED_MAX, only_open=True))["items"]
         ]
         return {
             "execution_id": execution_id,

@@ -21,6 +21,9 @@ class EngineSettings:
     load_page: int = 500  # executions loaded at once at a start
     load_crashes_max: int = 3  # crashes while loading an execution before it is parked
     reference_bytes_max: int = 1024 * 1024  # what an expression may load to look into
+    list_bytes_max: int = 8 * 1024 * 1024  # a list that a mapped stage runs over
+    outputs_bytes_max: int = 256 * 1024 * 1024  # the outputs of all items of one map together
+    event_page_max: int = 500  # events in one row
     load_bytes_max: int = 64 * 1024 * 1024  # a value that is loaded for a worker that cannot read references
     progress_interval_us: int = 1_000_000  # between durable progress events of a step
     data_ttl_us: int = 30 * 24 * 3600 * 1_000_000  # outputs and artifacts outside the rows, after their execution

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from stagewright.model.execution import FINAL_STATUSES
+from stagewright.model.maps import public_tally
 from stagewright.model.plan import Plan
 from stagewright.ports.store import Row
 
@@ -85,11 +86,11 @@ def _stage_item(plan: Plan, name: str, step: dict[str, Any] | None, never: str) 
         "status": status,
         "needs": list(stage.needs),
         "attempt": step["attempt"],
-        "steps": {"total": 1, "completed": int(status == "completed"), "failed": int(status == "failed")},
+        "steps": _counts(plan, name, step),
         "waiting": step["waiting"] if status in ("waiting", "ready") else None,
         "output": step["output"],
         "data_ref": with_url(step["output_ref"]),
-        "summary": step["summary"],
+        "summary": _public_summary(plan, name, step),
         "error": public_error(step["error"]),
         "cost_usd": usd(step["cost_usd_micros"]),
         "started_at": time_text(step["started_at"]),
@@ -97,11 +98,22 @@ def _stage_item(plan: Plan, name: str, step: dict[str, Any] | None, never: str) 
     }
 
 
+def _counts(plan: Plan, name: str, step: dict[str, Any]) -> dict[str, int]:
+    if plan.stages[name].is_map:
+        return public_tally(step["summary"])
+    return {"total": 1, "completed": int(step["status"] == "completed"), "failed": int(step["status"] == "failed")}
+
+
+def _public_summary(plan: Plan, name: str, step: dict[str, Any]) -> dict[str, Any] | None:
+    summary: dict[str, Any] | None = step["summary"]
+    return None if plan.stages[name].is_map else summary
+
+
 def step_item(step: dict[str, Any]) -> dict[str, Any]:
     """Shape one step for `/steps`."""
     return {
         "step": step["step"],
-        "stage_id": step["step"],
+        "stage_id": step["step"].partition("[")[0],
         "status": step["status"],
         "attempt": step["attempt"],
         "round": step["round"],
@@ -115,7 +127,7 @@ def step_item(step: dict[str, Any]) -> dict[str, Any]:
         "next_attempt_at": time_text(step["wake_at"]),
         "output": step["output"],
         "data_ref": with_url(step["output_ref"]),
-        "summary": step["summary"],
+        "summary": public_tally(step["summary"]) if "since" in (step["summary"] or ()) else step["summary"],
         "error": public_error(step["error"]),
         "cost_usd": usd(step["cost_usd_micros"]),
     }
@@ -134,8 +146,16 @@ def progress_percent(plan: Plan, status: str, steps: dict[str, dict[str, Any]]) 
     """Return how much is done, 0 to 100, each stage counted alike."""
     if status == "completed":
         return 100.0
-    done = sum(step["status"] in ("completed", "skipped") for step in steps.values())
+    done = sum(_part_done(step) for step in steps.values())
     return round(100.0 * done / len(plan.stages), 1)
+
+
+def _part_done(step: dict[str, Any]) -> float:
+    """Return how much of a stage is done, 0 to 1; a map by its items."""
+    tally = step["summary"] or {}
+    if step["status"] == "running" and tally.get("total"):
+        return float((tally["completed"] + tally["failed"]) / tally["total"])
+    return float(step["status"] in ("completed", "skipped"))
 
 
 def waiting_of(status: str, stages: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -160,7 +180,7 @@ def artifact_item(row: Row) -> dict[str, Any]:
     return {
         "artifact_id": item["artifact_id"],
         "execution_id": item["execution_id"],
-        "stage_id": item["step"],
+        "stage_id": item["step"].partition("[")[0],
         "step": item["step"],
         "name": item["name"],
         "media_type": item["media_type"],

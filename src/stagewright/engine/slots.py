@@ -47,6 +47,10 @@ class Slots:
         self._held.get(pool, set()).discard(holder)
         return self.grant(pool)
 
+    def steps_of(self, execution_id: str) -> list[str]:
+        """Return the steps of an execution that hold or wait; looks at all holders, so it is for rare cases."""
+        return [step for holder, step in self._where if holder == execution_id]
+
     def grant(self, pool: str) -> list[Holder]:
         """Hand free slots to who waits; needed also when capacity has grown."""
         held, waiting = self._held.setdefault(pool, set()), self._waiting.get(pool, [])

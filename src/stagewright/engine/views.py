@@ -11,6 +11,7 @@ import orjson
 from stagewright.engine.bind import Binder, Bound
 from stagewright.engine.resolve import load_bytes
 from stagewright.engine.shapes import (
+    STEP_FIELDS,
     artifact_item,
     event_item,
     list_item,
@@ -26,7 +27,7 @@ from stagewright.engine.shapes import (
     with_url,
 )
 from stagewright.model.data import KV_BYTES_MAX, MARKER, DataRef
-from stagewright.model.errors import NotFound
+from stagewright.model.errors import Malformed, NotFound
 from stagewright.model.ids import is_id
 from stagewright.model.plan import Plan
 from stagewright.ports.objects import ObjectStore
@@ -103,10 +104,19 @@ class Views:
         items = [list_item(row) for row in rows[: wanted.limit]]
         return {"items": items, "next_cursor": items[-1]["execution_id"] if len(rows) > wanted.limit else None}
 
-    async def steps(self, execution_id: str) -> list[dict[str, Any]]:
-        """Return the steps that have begun."""
-        row = await self._row(execution_id)
-        return [step_item(step) for step in steps_by_name(orjson.loads(row[19])).values()]
+    async def steps(
+        self, execution_id: str, after: str | None, limit: int, *, only_open: bool = False
+    ) -> dict[str, Any]:
+        """Return a page of the steps that have begun, by stage; after that of a mapped stage come those of its items.
+
+        `after` is the cursor of the page before, the name of its last step.
+        """
+        await self._row(execution_id)
+        stage, item = _place(after or "")
+        rows = await self._store.read("steps_page", execution_id, stage, item, limit + 1, True if only_open else None)
+        steps = [dict(zip(STEP_FIELDS, _decoded(row[2:]), strict=True)) for row in rows[:limit]]
+        items = [step_item(step) for step in steps]
+        return {"items": items, "next_cursor": items[-1]["step"] if len(rows) > limit else None}
 
     async def status(self, execution_id: str) -> tuple[str, int]:
         """Return the status and the number of the last event that is certain to be there; cheap."""
@@ -118,10 +128,11 @@ class Views:
         """Return events with numbers above `after`, in order, as they are stored (times in microseconds)."""
         found: list[dict[str, Any]] = []
         while len(found) < limit:
-            rows = await self._store.read("events_after", execution_id, after, PAGES_AT_ONCE)
+            asked = min(PAGES_AT_ONCE, limit - len(found))  # pages, and how far their numbers may begin beyond `after`
+            rows = await self._store.read("events_after", execution_id, after, asked)
             for _, _, text in rows:
                 found.extend(event for event in orjson.loads(text) if event["seq"] > after)
-            if len(rows) < PAGES_AT_ONCE:
+            if not rows or rows[-1][1] < after + asked:
                 break
             after = found[-1]["seq"]
         return found[:limit]
@@ -185,7 +196,7 @@ class Views:
         for item in items:
             for name in ("ready_at", "started_at", "wake_at"):
                 item[name] = time_text(item[name])
-            item["stage_id"] = item["step"]
+            item["stage_id"] = item["step"].partition("[")[0]
             item["reason"] = item["reason"] or "its worker has not answered yet"
         return items
 
@@ -257,6 +268,23 @@ class Views:
             content = await load_bytes(self._store, self._objects, ref, bytes_max=KV_BYTES_MAX)
             return orjson.Fragment(content)
         return {MARKER: with_url(step["output_ref"])}
+
+
+def _place(step: str) -> tuple[str, int]:
+    stage, _, item = step.partition("[")
+    if item and not item[:-1].isdecimal():
+        raise Malformed(f"This is no cursor of a page of steps: {step[:100]}")
+    return stage, int(item[:-1]) if item else -1
+
+
+def _decoded(row: Row) -> list[Any]:
+    values = list(row)
+    for column in _JSON_COLUMNS:
+        values[column] = parsed(values[column])
+    return values
+
+
+_JSON_COLUMNS = [STEP_FIELDS.index(name) for name in ("output", "output_ref", "summary", "error")]
 
 
 def _by_value_or_url(parameters: Any) -> Any:

@@ -9,6 +9,17 @@ from stagewright.model import message as messages
 from stagewright.model.decision import Decision, Free, GoOn, Revoke
 from stagewright.model.execution import NEVER_US, Execution, Failure, Step
 from stagewright.model.limits import Limits
+from stagewright.model.maps import (
+    begin_map,
+    complete_map,
+    end_early,
+    end_item,
+    go_on,
+    is_gatherable,
+    is_hungry,
+    note_attempt,
+    pending_again,
+)
 from stagewright.model.message import Message
 from stagewright.model.transitions import (
     add_event,
@@ -34,6 +45,10 @@ def decide(state: Execution, message: Message, now: int, limits: Limits) -> Deci
     decision = Decision()
     decision.ending = state.ending
     _HANDLERS[type(message)](state, message, now, limits, decision)
+    for item in decision.retried_items:
+        note_attempt(state, item, decision)
+    for item, failure in decision.ended_items:
+        end_item(state, item, failure, now, limits, decision)
     return decision
 
 
@@ -81,13 +96,20 @@ def _on_continue(state: Execution, message: Any, now: int, limits: Limits, decis
     begin(state, names, now, limits, decision)
     if len(state.backlog) > decision.taken:
         decision.effects.append(GoOn())
+    for name in state.plan.stages.items_of:
+        parent = state.open.get(name)
+        if parent is not None and is_hungry(state, parent, limits):
+            go_on(state, name, now, limits, decision)
 
 
 def _on_granted(state: Execution, message: Any, now: int, limits: Limits, decision: Decision) -> None:
     step = state.open.get(message.step)
     if step is None or step.status != "ready" or not _is_live(state):
         return
-    sleep_us = state.plan.stages[step.name].stage.sleep_us
+    planned = state.plan.stages[step.name]
+    if planned.is_map:
+        return
+    sleep_us = planned.stage.sleep_us
     if sleep_us is None:
         start_attempt(state, step, now, decision, message.worker_id)
         return
@@ -98,10 +120,24 @@ def _on_granted(state: Execution, message: Any, now: int, limits: Limits, decisi
 
 def _on_skipped(state: Execution, message: Any, now: int, limits: Limits, decision: Decision) -> None:
     step = state.open.get(message.step)
-    if step is None or step.status != "ready" or not _is_live(state):
-        return
+    if step is None or step.status != "ready" or not _is_live(state) or state.plan.stages[step.name].is_item:
+        return  # an item has no condition of its own
     decision.effects.append(Free(step.name, step.attempt))
     skip_step(state, step, now, limits, decision)
+
+
+def _on_mapped(state: Execution, message: Any, now: int, limits: Limits, decision: Decision) -> None:
+    step = state.open.get(message.step)
+    if step is None or step.status != "ready" or not _is_live(state) or not state.plan.stages[step.name].is_map:
+        return
+    begin_map(state, step, message.total, now, limits, decision)
+
+
+def _on_gathered(state: Execution, message: Any, now: int, limits: Limits, decision: Decision) -> None:
+    step = state.open.get(message.step)
+    if step is None or not is_gatherable(step) or not _is_live(state):
+        return
+    complete_map(state, step.name, message.output, now, limits, decision)
 
 
 def _on_queued(state: Execution, message: Any, now: int, limits: Limits, decision: Decision) -> None:
@@ -109,14 +145,16 @@ def _on_queued(state: Execution, message: Any, now: int, limits: Limits, decisio
     if step is None or step.status != "ready" or step.waiting == message.reason or not _is_live(state):
         return
     waiting = renewed(step, "ready", state.round)
-    waiting.waiting, waiting.ready_at = message.reason, step.ready_at
+    waiting.waiting, waiting.ready_at, waiting.summary = message.reason, step.ready_at, step.summary
     put_step(state, waiting, decision)
     add_event(decision, now, "stage.waiting", {"reason": message.reason}, step)
 
 
 def _on_unresolved(state: Execution, message: Any, now: int, limits: Limits, decision: Decision) -> None:
     step = state.open.get(message.step)
-    if step is None or step.status != "ready" or not _is_live(state):
+    if step is None or not _is_live(state):
+        return
+    if step.status != "ready" and not is_gatherable(step):
         return
     fail_step(state, step, message.failure, now, limits, decision)
 
@@ -125,14 +163,20 @@ def _on_completed(state: Execution, message: Any, now: int, limits: Limits, deci
     step = state.open.get(message.step)
     if step is None or step.status != "running" or step.attempt != message.attempt or not _is_live(state):
         return
+    planned = state.plan.stages[step.name]
+    if planned.is_item:
+        decision.items.append(step.name)
+    elif planned.is_map:
+        return
+    else:
+        decision.finished = 1
     done = Step(
         step.name, "completed", step.attempt, step.round, step.failures, step.lost, step.ready_at,
         step.started_at, now, None, None, step.worker_id, message.output, message.summary, None,
         message.cost_usd_micros,
     )  # fmt: skip
     decision.steps[step.name] = done
-    decision.finished = 1
-    if not state.plan.stages[step.name].is_direct:
+    if not planned.is_direct:
         decision.effects.append(Free(step.name, step.attempt))
     for artifact in message.artifacts:
         decision.artifacts.append((done, artifact))
@@ -141,7 +185,11 @@ def _on_completed(state: Execution, message: Any, now: int, limits: Limits, deci
     if message.cost_usd_micros is not None:
         decision.changed = True
         decision.cost_usd_micros = (state.cost_usd_micros or 0) + message.cost_usd_micros
+    if planned.is_item:
+        decision.ended_items.append((done, None))
     if message.summary is not None and message.summary.get("continue") is False:
+        if planned.is_item:
+            end_early(state, planned.stage.id, decision)
         end_execution(state, "completed", None, now, limits, decision)
         return
     over = _over_budget(state, decision, step)
@@ -149,20 +197,21 @@ def _on_completed(state: Execution, message: Any, now: int, limits: Limits, deci
         add_event(decision, now, "budget.exceeded", {"error": over.as_json()})
         end_execution(state, "failed", over, now, limits, decision)
         return
-    advance(state, step.name, now, limits, decision)
+    if not planned.is_item:
+        advance(state, step.name, now, limits, decision)
 
 
 def _on_failed(state: Execution, message: Any, now: int, limits: Limits, decision: Decision) -> None:
-    step = state.open.get(message.step)
-    if step is None or step.status != "running" or step.attempt != message.attempt or not _is_live(state):
+    step = _attempted(state, message)
+    if step is None:
         return
     decision.effects.append(Free(step.name, step.attempt))
     attempt_failed(state, step, message.failure, now, limits, decision)
 
 
 def _on_lost(state: Execution, message: Any, now: int, limits: Limits, decision: Decision) -> None:
-    step = state.open.get(message.step)
-    if step is None or step.status != "running" or step.attempt != message.attempt or not _is_live(state):
+    step = _attempted(state, message)
+    if step is None:
         return
     decision.effects.append(Free(step.name, step.attempt))
     add_event(decision, now, "worker.lost", {"reason": message.reason}, step)
@@ -182,8 +231,8 @@ def _on_lost(state: Execution, message: Any, now: int, limits: Limits, decision:
 
 
 def _on_progress(state: Execution, message: Any, now: int, limits: Limits, decision: Decision) -> None:
-    step = state.open.get(message.step)
-    if step is None or step.status != "running" or step.attempt != message.attempt or not _is_live(state):
+    step = _attempted(state, message)
+    if step is None:
         return
     add_event(decision, now, "stage.progress", {"progress": message.fraction, "message": message.message}, step)
 
@@ -225,10 +274,13 @@ def _on_retry(state: Execution, message: Any, now: int, limits: Limits, decision
     decision.ending = None
     for name in names:
         old = state.steps.get(name)
+        needs = state.plan.stages[name].stage.needs
         if old is not None:
             decision.reset.append(name)
-            decision.steps[name] = Step(name, "pending", old.attempt, state.round + 1)
-        needs = state.plan.stages[name].stage.needs
+            decision.steps[name] = pending = Step(name, "pending", old.attempt, state.round + 1)
+            if state.plan.stages[name].is_map:
+                anew = name == message.from_stage or not names.keys().isdisjoint(needs)
+                pending.summary = pending_again(state, name, anew=anew, decision=decision)
         decision.remaining[name] = sum(need in names for need in needs)
     add_event(decision, now, "execution.resumed", {"round": state.round + 1, "from_stage": message.from_stage})
     decision.taken = len(state.backlog)  # what the round before had not begun is among what can begin now
@@ -284,6 +336,14 @@ def _over_budget(state: Execution, decision: Decision, step: Step) -> Failure | 
     return Failure("budget_exceeded", text + "Raise `budget_usd`, then retry", stage_id=step.name)
 
 
+def _attempted(state: Execution, message: Any) -> Step | None:
+    """Return the step whose running attempt a message speaks of; None if that is over."""
+    step = state.open.get(message.step)
+    if step is None or step.status != "running" or step.attempt != message.attempt or not _is_live(state):
+        return None
+    return None if state.plan.stages[step.name].is_map else step
+
+
 def _is_live(state: Execution) -> bool:
     return state.status == "running" and state.ending is None
 
@@ -322,6 +382,8 @@ _HANDLERS: dict[type, Callable[[Execution, Any, int, Limits, Decision], None]] =
     messages.Continue: _on_continue,
     messages.Granted: _on_granted,
     messages.Skipped: _on_skipped,
+    messages.Mapped: _on_mapped,
+    messages.Gathered: _on_gathered,
     messages.Queued: _on_queued,
     messages.Unresolved: _on_unresolved,
     messages.Completed: _on_completed,

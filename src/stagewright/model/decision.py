@@ -40,11 +40,18 @@ class Free:
 
 
 @dataclass(slots=True)
+class Gather:
+    """After the commit: put the outputs of a map's items together; answered by gathered or unresolved."""
+
+    step: str
+
+
+@dataclass(slots=True)
 class GoOn:
     """Before the commit: the decision reached its bound; send `continue`."""
 
 
-Effect = Prepare | Dispatch | Revoke | Free | GoOn
+Effect = Prepare | Dispatch | Revoke | Free | Gather | GoOn
 
 
 class Decision:
@@ -59,12 +66,16 @@ class Decision:
         "deadline_at",
         "due_at",
         "effects",
+        "ended_items",
         "ending",
         "error",
         "events",
         "finished",
+        "forgotten",
+        "items",
         "remaining",
         "reset",
+        "retried_items",
         "round",
         "started_at",
         "status",
@@ -80,7 +91,11 @@ class Decision:
         self.artifacts: list[tuple[Step, Artifact]] = []
         self.backlog: list[str] = []
         self.taken = 0  # how many names were taken from the head of the backlog
-        self.finished = 0  # how many steps became final
+        self.finished = 0  # how many steps of stages became final
+        self.ended_items: list[tuple[Step, Failure | None]] = []  # those that `decide` has not counted yet
+        self.retried_items: list[Step] = []  # those that began an attempt after their first one
+        self.items: list[str] = []  # item steps that became final: they leave the memory
+        self.forgotten: list[str] = []  # maps whose items are all done anew
         self.ending: tuple[str, Failure | None] | None = None  # the end that takes more than one decision
         self.reset: list[str] = []  # steps that go back to pending
         self.due_at = NEVER_US  # the earliest deadline among the changed steps
@@ -136,15 +151,32 @@ def _apply_steps(state: Execution, decision: Decision) -> None:
         old = steps.get(name)
         if old is not None and old.status in STEP_FINAL:
             state.unfinished += 1
-        still_open.pop(name, None)
+        if still_open.pop(name, None) is not None and name not in decision.steps:
+            del steps[name]  # an item, which begins anew with its map
     for name, step in decision.steps.items():
         steps[name] = step
-        if step.status in STEP_FINAL:
-            still_open.pop(name, None)
-            state.unfinished -= 1
-        elif step.status == "pending":
+        if step.status in STEP_FINAL or step.status == "pending":
             still_open.pop(name, None)
         else:
             still_open[name] = step
+    state.unfinished -= decision.finished
     if decision.remaining:
         state.remaining.update(decision.remaining)
+    if decision.items or decision.forgotten:
+        _apply_items(state, decision)
+
+
+def _apply_items(state: Execution, decision: Decision) -> None:
+    for stage in decision.forgotten:
+        state.done.pop(stage, None)
+    for name in decision.items:
+        step = state.steps.pop(name)
+        if step.status != "completed":
+            continue
+        stage, _, index = name.partition("[")
+        done = state.done.get(stage)
+        if done is None:
+            tally = state.steps[stage].summary
+            assert tally is not None
+            done = state.done[stage] = bytearray(tally["total"])
+        done[int(index[:-1])] = 1

@@ -69,7 +69,10 @@ class Artifact:
 
 @dataclass(slots=True)
 class Step:
-    """One stage within one execution. Never changed once made: a decision puts a new one in its place."""
+    """One stage within one execution, or one item of a mapped stage (`fetch[17]`).
+
+    Never changed once made: a decision puts a new one in its place.
+    """
 
     name: str
     status: str
@@ -124,6 +127,7 @@ class Execution:
     remaining: dict[str, int] = field(default_factory=dict)  # needs that are not done, by step
     unfinished: int = 0  # steps that are not final
     backlog: deque[str] = field(default_factory=deque)  # runnable steps that no decision has begun yet
+    done: dict[str, bytearray] = field(default_factory=dict)  # of maps that are not completed: 1 at each completed item
     ending: tuple[str, Failure | None] | None = None  # the end it is coming to, over several decisions
     armed_at: int = NEVER_US  # the deadline that the timers know
 

@@ -38,6 +38,23 @@ class Skipped:
 
 
 @dataclass(slots=True)
+class Mapped:
+    """The list of a mapped stage is known and has `total` items."""
+
+    step: str
+    total: int
+
+
+@dataclass(slots=True)
+class Gathered:
+    """The outputs of a map's items are together, in their order, with null for each that failed."""
+
+    step: str
+    output: bytes | DataRef
+    content: bytes | None = None  # as in `Completed`
+
+
+@dataclass(slots=True)
 class Queued:
     """The step's inputs are known but no slot is free; `reason` says for whom it waits."""
 
@@ -125,6 +142,8 @@ Message = (
     | Continue
     | Granted
     | Skipped
+    | Mapped
+    | Gathered
     | Queued
     | Unresolved
     | Completed

@@ -17,6 +17,28 @@ NO_RETRY_WRITTEN = RetryPolicy()
 EXECUTION_TIMEOUT_US = 24 * 3600 * SECOND_US
 
 
+MAX_PARALLEL = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How many items of a map may fail before it fails itself; where both bounds are given both hold."""
+
+    failed: int | None = None
+    failed_ratio: float | None = None  # 0.0 to 1.0 of all items
+
+    def allowed(self, total: int) -> int:
+        """Return how many of `total` items may fail; none unless a bound is given."""
+        bounds = [] if self.failed is None else [self.failed]
+        if self.failed_ratio is not None:
+            bounds.append(int(self.failed_ratio * total + _ROUNDING))
+        return min(bounds, default=0)
+
+
+_ROUNDING = 1e-9  # 29 of 100 are 0.29 of them, although 0.29 * 100 is a little less than 29
+NONE_TOLERATED = Tolerance()
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """One node of a pipeline, known by its own symbolic `id`. Either `worker` or `sleep_us` is set."""
@@ -35,6 +57,9 @@ class Stage:
     silence_timeout_us: int = SILENCE_TIMEOUT_US  # no sign of life from the worker of a running attempt
     priority: str | None = None  # None: the execution's
     sleep_us: int | None = None
+    for_each: Any = None  # a list or a text that is one expression; the stage then has one step per item
+    max_parallel: int = MAX_PARALLEL  # open items at once
+    tolerate: Tolerance = NONE_TOLERATED
     when: Any = True  # JSON value: true or false, or a text that is one expression; false skips the stage
     on_error: OnError = "fail"
     deliverable: bool = False

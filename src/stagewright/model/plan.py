@@ -17,6 +17,20 @@ class PlannedStage:
     successors: tuple[str, ...]
     is_direct: bool
     started: dict[str, Any]  # the data of its `stage.started`, the same for every attempt
+    is_map: bool = False  # it has a parent step and one step per item
+    is_item: bool = False  # this is the plan of the items' steps
+
+
+class StageTable(dict[str, PlannedStage]):
+    """Stages by id, in document order; the name of an item's step (`fetch[17]`) leads to the plan of those."""
+
+    items_of: dict[str, PlannedStage]
+
+    def __missing__(self, step: str) -> PlannedStage:
+        stage, bracket, _ = step.partition("[")
+        if not bracket:
+            raise KeyError(step)
+        return self.items_of[stage]
 
 
 @dataclass(slots=True)
@@ -24,7 +38,7 @@ class Plan:
     """The graph of one pipeline version, shared by all its executions; never changed once made."""
 
     pipeline: Pipeline
-    stages: dict[str, PlannedStage]  # in document order
+    stages: StageTable
     need_counts: dict[str, int]
     roots: tuple[str, ...]
     sinks: tuple[str, ...]
@@ -37,10 +51,15 @@ def make_plan(pipeline: Pipeline, is_direct: Callable[[Stage], bool]) -> Plan:
     for stage in pipeline.stages:
         for need in stage.needs:
             successors[need].append(stage.id)
-    stages = {
-        stage.id: PlannedStage(stage, tuple(successors[stage.id]), is_direct(stage), {"worker": stage.worker})
-        for stage in pipeline.stages
-    }
+    stages = StageTable()
+    stages.items_of = {}
+    for stage in pipeline.stages:
+        started, is_map = {"worker": stage.worker}, stage.for_each is not None
+        direct = is_direct(stage)
+        after = tuple(successors[stage.id])
+        stages[stage.id] = PlannedStage(stage, after, direct and not is_map, started, is_map)
+        if is_map:
+            stages.items_of[stage.id] = PlannedStage(stage, (), direct, started, is_item=True)
     return Plan(
         pipeline=pipeline,
         stages=stages,

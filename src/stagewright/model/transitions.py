@@ -6,16 +6,17 @@ from collections.abc import Iterable
 from typing import Any
 
 from stagewright.model.decision import Decision, Dispatch, Free, GoOn, Prepare, Revoke
-from stagewright.model.execution import SKIPPED_BY_WHEN, STEP_FINAL, Execution, Failure, Step
+from stagewright.model.execution import NEVER_US, SKIPPED_BY_WHEN, STEP_FINAL, Execution, Failure, Step
 from stagewright.model.limits import Limits
 
 
 def step_due(state: Execution, step: Step) -> int:
     """Return when something must happen to an open step even if nobody sends a message."""
-    stage = state.plan.stages[step.name].stage
+    planned = state.plan.stages[step.name]
+    stage = planned.stage
     if step.status == "running":
         assert step.started_at is not None
-        return step.started_at + stage.timeout_us
+        return NEVER_US if planned.is_map else step.started_at + stage.timeout_us
     if step.wake_at is not None:
         return step.wake_at
     assert step.ready_at is not None
@@ -34,6 +35,8 @@ def begin(state: Execution, names: Iterable[str], now: int, limits: Limits, deci
             return
         old = decision.steps.get(name) or state.steps.get(name)
         step = Step(name, "ready", 0 if old is None else old.attempt, decision.round or state.round)
+        if old is not None and old.summary is not None:
+            step.summary = old.summary  # of a map: what of it is kept
         begin_step(state, step, now, decision)
 
 
@@ -61,6 +64,7 @@ def skip_step(state: Execution, step: Step, now: int, limits: Limits, decision: 
     """Pass over a step whose condition is false; for what needs it that counts as done."""
     skipped = renewed(step, "skipped", step.round)
     skipped.ready_at, skipped.completed_at, skipped.waiting = step.ready_at, now, SKIPPED_BY_WHEN
+    skipped.summary = step.summary  # of a map: its attempts go on
     decision.steps[step.name] = skipped
     decision.finished += 1
     add_event(decision, now, "stage.skipped", {"reason": SKIPPED_BY_WHEN}, skipped)
@@ -75,8 +79,10 @@ def start_attempt(state: Execution, step: Step, now: int, decision: Decision, wo
         now, None, None, None, worker_id,
     )  # fmt: skip
     decision.steps[step.name] = running
+    if attempt > 1 and planned.is_item:
+        decision.retried_items.append(running)
     decision.events.append(
-        {"type": "stage.started", "at": now, "stage_id": step.name, "step": step.name, "attempt": attempt,
+        {"type": "stage.started", "at": now, "stage_id": planned.stage.id, "step": step.name, "attempt": attempt,
          "data": planned.started}
     )  # fmt: skip
     decision.effects.append(Dispatch(step.name, attempt))
@@ -122,8 +128,15 @@ def fail_step(state: Execution, step: Step, failure: Failure, now: int, limits: 
     failed.ready_at, failed.started_at, failed.completed_at = step.ready_at, step.started_at, now
     failed.error, failed.worker_id = failure, step.worker_id
     decision.steps[step.name] = failed
-    decision.finished += 1
     add_event(decision, now, "stage.failed", {"error": failure.as_json(), "failures": failed.failures}, step)
+    planned = state.plan.stages[step.name]
+    if planned.is_item:
+        decision.items.append(step.name)
+        decision.ended_items.append((failed, failure))
+        return
+    if planned.is_map:
+        failed.summary = step.summary
+    decision.finished += 1
     if state.plan.stages[step.name].stage.on_error == "continue":
         advance(state, step.name, now, limits, decision)
     else:
@@ -159,7 +172,7 @@ def end_execution(
             decision.changed = True  # with its error in its row it comes to the same end after a crash
             decision.effects.append(GoOn())
             return
-        _close(state, name, "skipped" if skip else "cancelled", now, decision)
+        close_step(state, name, "skipped" if skip else "cancelled", now, decision)
     decision.ending = None
     decision.changed, decision.status, decision.completed_at = True, status, now
     decision.error = failure
@@ -176,7 +189,8 @@ def _unfinished(state: Execution, decision: Decision, *, pending_too: bool) -> I
         return [name for name in names if _is_open(changed.get(name) or state.open[name])]
     if state.unfinished == decision.finished:
         return ()
-    return [
+    items = [name for name in state.open if name[-1] == "]" and _is_open(changed.get(name) or state.open[name])]
+    return items + [
         name
         for name in state.plan.stages
         if ((step := changed.get(name) or state.steps.get(name)) is None or step.status not in STEP_FINAL)
@@ -187,7 +201,8 @@ def _is_open(step: Step) -> bool:
     return step.status not in STEP_FINAL and step.status != "pending"
 
 
-def _close(state: Execution, name: str, status: str, now: int, decision: Decision) -> None:
+def close_step(state: Execution, name: str, status: str, now: int, decision: Decision) -> None:
+    """End a step that is not final, or has not begun, without a result."""
     old = decision.steps.get(name) or state.steps.get(name)
     step = Step(name, status, 0, state.round) if old is None else renewed(old, status, old.round)
     step.completed_at = now
@@ -195,8 +210,12 @@ def _close(state: Execution, name: str, status: str, now: int, decision: Decisio
         step.ready_at, step.started_at, step.worker_id = old.ready_at, old.started_at, old.worker_id
         effect = Revoke if old.status == "running" else Free
         decision.effects.append(effect(name, old.attempt))
+        step.summary = old.summary
     decision.steps[name] = step
-    decision.finished += 1
+    if name[-1] == "]":
+        decision.items.append(name)
+    else:
+        decision.finished += 1
     add_event(decision, now, "stage." + status, {}, step)
 
 
@@ -206,7 +225,8 @@ def _close(state: Execution, name: str, status: str, now: int, decision: Decisio
 def add_event(decision: Decision, now: int, type_: str, data: dict[str, Any], step: Step | None = None) -> None:
     event: dict[str, Any] = {"type": type_, "at": now}
     if step is not None:
-        event["stage_id"], event["step"] = step.name, step.name
+        name = step.name
+        event["stage_id"], event["step"] = name if name[-1] != "]" else name[: name.index("[")], name
         if step.attempt:
             event["attempt"] = step.attempt
     event["data"] = data

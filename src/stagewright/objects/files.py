@@ -32,6 +32,17 @@ class FileObjects:
         """See the port."""
         return await asyncio.to_thread(self.put_file_now, path)
 
+    async def put_stream(self, chunks: AsyncIterator[bytes]) -> DataRef:
+        """See the port."""
+        digest, size = sha256(), 0
+        with self._aside() as (file, aside):
+            async for chunk in chunks:
+                await asyncio.to_thread(file.write, chunk)
+                digest.update(chunk)
+                size += len(chunk)
+            await asyncio.to_thread(self._settle, file, aside, digest.hexdigest())
+        return _ref(digest.hexdigest(), size)
+
     def put_now(self, content: bytes) -> DataRef:
         """Store bytes from a thread or another process."""
         digest = sha256(content).hexdigest()

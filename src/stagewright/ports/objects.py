@@ -20,6 +20,10 @@ class ObjectStore(Protocol):
         """Store a file by streaming it."""
         ...
 
+    async def put_stream(self, chunks: AsyncIterator[bytes]) -> DataRef:
+        """Store what comes in chunks, one of them in memory at a time; nothing is stored if they end in an error."""
+        ...
+
     async def get(self, ref: DataRef, *, bytes_max: int) -> bytes:
         """Return checked bytes; `DataLost` if missing or damaged, `TooLarge` over the bound."""
         ...

@@ -23,11 +23,13 @@ class Batch:
     blobs: list[Row] = field(default_factory=list)  # key, storage_type, size_bytes, created_at
     blob_refs: list[Row] = field(default_factory=list)  # key, execution_id
     artifacts: list[Row] = field(default_factory=list)
+    items: list[Row] = field(default_factory=list)  # steps of the items of maps
 
     @property
     def rows(self) -> int:
         """How many rows the flush writes."""
-        return len(self.executions) + len(self.steps) + len(self.pages) + len(self.artifacts) + len(self.contents)
+        own = len(self.executions) + len(self.steps) + len(self.items) + len(self.pages)
+        return own + len(self.artifacts) + len(self.contents)
 
 
 @dataclass(frozen=True, slots=True)

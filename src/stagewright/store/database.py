@@ -138,6 +138,7 @@ class SqliteDatabase:
         for query, rows, column in (
             ("flush_executions", batch.executions, 0),
             ("flush_steps", batch.steps, 0),
+            ("flush_items", batch.items, 0),
             ("flush_pages", batch.pages, 1),
         ):
             kept = [row for row in rows if row[column] not in losers] if losers else rows

@@ -7,7 +7,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stagewright.engine.rows import execution_row, load_execution, step_row
+from stagewright.engine.rows import execution_row, item_row, load_execution, step_row
 from stagewright.model.execution import Execution
 from stagewright.ports.store import Batch, NodeIdentity
 from stagewright.store.database import SqliteDatabase
@@ -22,10 +22,14 @@ def reloaded(driver: Driver) -> Execution:
     database.migrate()
     database.write([("node_start", (NODE.node, NODE.incarnation, 1))])
     state = driver.state
-    steps = [step_row(state.id, step, expires_at=9) for step in state.steps.values()]
-    database.flush(NODE, Batch(1, executions=[execution_row(state)], steps=steps), 1)
+    kept = {**driver.items, **state.steps}
+    steps = [step_row(state.id, step, expires_at=9) for name, step in kept.items() if name in driver.plan.stages]
+    items = [item_row(state.id, step, expires_at=9) for name, step in kept.items() if name not in driver.plan.stages]
+    database.flush(NODE, Batch(1, executions=[execution_row(state)], steps=steps, items=items), 1)
     row = database.run("execution_to_load", (state.id,))[0]
-    return load_execution(row, database.run("steps_to_load", (f'["{state.id}"]',)), driver.plan, 0)
+    ids = f'["{state.id}"]'
+    rows = database.run("steps_to_load", (ids,)) + database.run("items_to_load", (ids,))
+    return load_execution(row, rows, driver.plan, 0, database.run("items_done", (ids,)))
 
 
 @given(st.randoms(use_true_random=False), st.sampled_from([1, 2, 1000]), st.integers(0, 25))

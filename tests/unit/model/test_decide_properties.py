@@ -56,7 +56,9 @@ def test_a_kind_world_completes_every_pipeline_with_one_attempt_a_stage(chance: 
     assert driver.state.status == "completed"
     assert {step.status for step in driver.state.steps.values()} == {"completed"}
     worked = [name for name, planned in driver.plan.stages.items() if planned.stage.worker]
-    assert sorted(driver.dispatched) == sorted((name, 1) for name in worked)
+    maps = driver.plan.stages.items_of
+    items = [f"{name}[{item}]" for name in maps for item in driver.plan.stages[name].stage.for_each]
+    assert sorted(driver.dispatched) == sorted((name, 1) for name in [*worked, *items] if name not in maps)
 
 
 @given(CHANCE)

@@ -17,6 +17,7 @@ from stagewright.server.routes.reply import Json, body_of, listed
 
 PAGE_MAX = 200
 EVENTS_PAGE_MAX = 1_000
+STEPS_PAGE_MAX = 1_000
 
 Text = Annotated[str | None, Query(max_length=200)]
 
@@ -53,9 +54,13 @@ def _add_reads(routes: APIRouter, service: Service) -> None:
         return Json(await views.executions(wanted))
 
     @routes.get("/api/executions/{execution_id}/steps", response_model=answers.StepList)
-    async def list_steps(execution_id: str) -> Response:
-        """List the steps that have begun."""
-        return listed(await views.steps(execution_id))
+    async def list_steps(
+        execution_id: str,
+        limit: Annotated[int, Query(ge=1, le=STEPS_PAGE_MAX)] = 200,
+        cursor: Text = None,
+    ) -> Response:
+        """List the steps that have begun, by stage; the step of a mapped stage comes before those of its items."""
+        return Json(await views.steps(execution_id, cursor, limit))
 
     @routes.get("/api/executions/{execution_id}/events", response_model=answers.EventList)
     async def list_events(

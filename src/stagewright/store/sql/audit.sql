@@ -39,6 +39,13 @@ FROM submit_keys AS k
 WHERE NOT EXISTS (SELECT 1 FROM executions AS e WHERE e.execution_id = k.execution_id)
 LIMIT ?1;
 
+-- name: audit_item_orphans
+-- Items of executions that are not there.
+SELECT DISTINCT i.execution_id, i.stage
+FROM item_steps AS i
+WHERE NOT EXISTS (SELECT 1 FROM executions AS e WHERE e.execution_id = i.execution_id)
+LIMIT ?1;
+
 -- name: audit_unreferenced
 -- Values outside the rows that something still needs and that retention would remove, as nobody is noted for them.
 SELECT s.execution_id, 'the output of stage ' || s.step, s.output_ref ->> 'storage_key'
@@ -48,6 +55,14 @@ WHERE e.status IN ('pending', 'running', 'paused')
   AND s.output_ref IS NOT NULL
   AND NOT EXISTS (
     SELECT 1 FROM blob_refs AS r WHERE r.key = s.output_ref ->> 'storage_key' AND r.execution_id = s.execution_id)
+UNION ALL
+SELECT i.execution_id, 'the output of item ' || i.stage || '[' || i.item || ']', i.output_ref ->> 'storage_key'
+FROM executions AS e
+JOIN item_steps AS i ON i.execution_id = e.execution_id
+WHERE e.status IN ('pending', 'running', 'paused')
+  AND i.output_ref IS NOT NULL
+  AND NOT EXISTS (
+    SELECT 1 FROM blob_refs AS r WHERE r.key = i.output_ref ->> 'storage_key' AND r.execution_id = i.execution_id)
 UNION ALL
 SELECT e.execution_id, 'its parameters', e.parameters -> '$."$data_ref"' ->> 'storage_key'
 FROM executions AS e

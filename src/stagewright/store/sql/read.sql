@@ -52,6 +52,7 @@ SELECT first_seq, last_seq, events
 FROM event_pages
 WHERE execution_id = ?1
   AND last_seq > ?2
+  AND first_seq <= ?2 + ?3
 ORDER BY last_seq
 LIMIT ?3;
 
@@ -81,15 +82,25 @@ WHERE key = ?1
 LIMIT 1;
 
 -- name: stuck_steps
--- Steps of open executions that have been as they are since before a time.
+-- Steps of open executions that have been as they are since before a time; of a map its items, not the whole.
 SELECT s.execution_id, s.step, s.status, s.attempt, s.waiting, s.worker_id, s.ready_at, s.started_at, s.wake_at,
   e.pipeline
 FROM executions AS e
 JOIN steps AS s ON s.execution_id = e.execution_id
 WHERE e.status IN ('pending', 'running', 'paused')
   AND s.status IN ('ready', 'waiting', 'running')
+  AND s.summary ->> 'since' IS NULL
   AND coalesce(s.started_at, s.ready_at, 0) < ?1
-ORDER BY e.execution_id
+UNION ALL
+SELECT i.execution_id, i.stage || '[' || i.item || ']', i.status, i.attempt, i.waiting, i.worker_id, i.ready_at,
+  i.started_at, i.wake_at, e.pipeline
+FROM executions AS e
+JOIN item_steps AS i ON i.execution_id = e.execution_id
+WHERE e.status IN ('pending', 'running', 'paused')
+  AND i.status IN ('ready', 'waiting', 'running')
+  AND i.round = e.round
+  AND coalesce(i.started_at, i.ready_at, 0) < ?1
+ORDER BY 1, 2
 LIMIT ?2;
 
 -- name: count_open
