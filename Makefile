@@ -40,8 +40,8 @@ contracts: $(DEV)
 tidy: $(DEV)
 	$(BIN)/python -m pytest tests/tidy
 
-bench: .venv/ready ## Measure the workloads and compare with the bars
-	@$(BIN)/stagewright bench
+bench: .venv/ready ## Measure product, skeleton and peers in one run, against the bars (BENCH_ARGS="--quick")
+	@$(BIN)/python -m bench.run $(BENCH_ARGS)
 
 sim: $(DEV) ## Run the simulation with one seed (SEED=1)
 	@STAGEWRIGHT_SIM_SEED=$(SEED) $(BIN)/python -m pytest tests/sim -s

@@ -46,6 +46,7 @@ class Report:
     file_system: str
     sync_ms: float
     profile: str
+    load: float  # programs that wanted a core in the minute before; above 0 others were measured too
     is_quick: bool = False
     arguments: Sequence[str] = field(default_factory=tuple)
 
@@ -64,11 +65,32 @@ def medians(measured: Measured) -> dict[str, dict[str, float | str]]:
     }
 
 
+def _median(values: Sequence[float | str]) -> float | str | None:
+    numbers = [one for one in values if isinstance(one, float | int)]
+    return median(numbers) if numbers else (values[-1] if values else None)
+
+
 def times_better(name: str, product: float | str | None, other: float | str | None) -> str:
     """Say how many times better the product is than another; empty where one of them has no number."""
     if not isinstance(product, float | int) or not isinstance(other, float | int) or not product or not other:
         return ""
     return f"{product / other if MORE_IS_BETTER.search(name) else other / product:.2f}"
+
+
+def ratio_of_rounds(name: str, product: Sequence[float | str], other: Sequence[float | str]) -> str:
+    """Say how many times better the product is: the median over the rounds, as both met the same mood in each.
+
+    Where a round is missing on one side, which belongs to which is unknown, and the medians are compared.
+    """
+    pairs = [
+        (one, two)
+        for one, two in zip(product, other, strict=False)
+        if isinstance(one, float | int) and isinstance(two, float | int) and one and two
+    ]
+    if len(product) != len(other) or len(pairs) < len(product):
+        return times_better(name, *(_median(values) for values in (product, other)))
+    more = MORE_IS_BETTER.search(name)
+    return f"{median(one / two if more else two / one for one, two in pairs):.2f}" if pairs else ""
 
 
 def shape_report(report: Report) -> str:
@@ -79,13 +101,13 @@ def shape_report(report: Report) -> str:
         "Written by `make bench`; do not edit.",
         "TINY SIZES: NOTHING HERE SAYS ANYTHING ABOUT SPEED." if report.is_quick else "",
         f"{report.day.isoformat()}, medians of {report.rounds} rounds; in each round all were measured one after "
-        "another. Absolute figures move with the machine; the ratio in a row is the comparison. 1.00 and more: the "
-        "product is as good or better.",
+        "another. Absolute figures move with the machine; the comparison is the ratio, the median of the ratios of the "
+        "rounds. 1.00 and more: the product is as good or better.",
         _machine(report),
         "## The product and its bars",
         _against_bars(found.get(PRODUCT, {}), report.measured.get(PRODUCT, {})),
         "## The product beside the others",
-        _beside(found),
+        _beside(report.measured),
         _list(report.about),
         "## NOT MEASURED" if report.absent else "",
         _list(report.absent),
@@ -111,7 +133,7 @@ def _commands(arguments: Sequence[str]) -> str:
 
 def shape_comparison(measured: Measured) -> str:
     """Write only the comparison, for the terminal."""
-    return _beside(medians(measured))
+    return _beside(measured)
 
 
 def _against_bars(found: Mapping[str, float | str], values: Mapping[str, Sequence[float | str]]) -> str:
@@ -137,16 +159,16 @@ def _verdict(value: float | str, bar: float, at_least: bool) -> str:
     return "pass" if (value >= bar if at_least else value <= bar) else "**FAIL**"
 
 
-def _beside(found: Mapping[str, Mapping[str, float | str]]) -> str:
-    others = [column for column in found if column != PRODUCT]
+def _beside(measured: Measured) -> str:
+    others = [column for column in measured if column != PRODUCT]
     head = ["", PRODUCT, *(part for column in others for part in (column, "ratio"))]
     rows = []
     for name, title in COMPARED:
-        own = found.get(PRODUCT, {}).get(name)
-        cells = [title, _shape(own)]
+        own = measured.get(PRODUCT, {}).get(name, ())
+        cells = [title, _shape(_median(own))]
         for column in others:
-            value = found[column].get(name)
-            cells += [_shape(value), times_better(name, own, value)]
+            values = measured[column].get(name, ())
+            cells += [_shape(_median(values)), ratio_of_rounds(name, own, values)]
         rows.append(cells)
     return _table(head, rows)
 
@@ -156,7 +178,8 @@ def _machine(report: Report) -> str:
     return (
         f"{processor()}, {os.cpu_count()} cores, {memory_gb():.0f} GB; {platform.system()} {platform.release()}; "
         f"Python {platform.python_version()}, SQLite {apsw.sqlite_lib_version()}, {packages}. Databases on "
-        f"{report.file_system}, where writing 4 KiB with a sync takes {report.sync_ms:.2f} ms; synchronous = FULL."
+        f"{report.file_system}, where writing 4 KiB with a sync takes {report.sync_ms:.2f} ms; synchronous = FULL. "
+        f"Before the bench began, {report.load:.1f} other programs wanted a core."
     )
 
 

@@ -26,6 +26,7 @@ ROUNDS = 3
 def main() -> None:
     """Measure, print, write. Ends with 1 if something that was asked for could not be measured."""
     options = _options()
+    load = os.getloadavg()[0]
     with _home() as home:
         chosen = [one for one in SUBJECTS if (one.name in options.only if options.only else one.is_default)]
         absent: dict[str, str] = {}
@@ -36,7 +37,7 @@ def main() -> None:
             _add(measured, "stagewright", product_figures(home, options.quick, ["--workload", "growth"])[0])
         report = Report(
             measured, {one.name: one.about for one in ready}, absent, options.rounds, datetime.now(UTC).date(),
-            file_system_of(home), measure_sync_ms(home), _profile(home, options.quick), options.quick,
+            file_system_of(home), measure_sync_ms(home), _profile(home, options.quick), load, options.quick,
             _arguments(options),
         )  # fmt: skip
     options.output.write_text(shape_report(report), encoding="utf-8")
@@ -51,7 +52,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each is measured; medians are told")
     names = [one.name for one in SUBJECTS]
-    parser.add_argument("--only", nargs="*", choices=names, default=[], help="measure only these")
+    parser.add_argument(
+        "--only", nargs="*", choices=names, default=[], help="measure these; celery only if it is named"
+    )
     parser.add_argument("--growth", action="store_true", help="with a million finished executions too")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it works, not how fast")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="where the results are written")

@@ -95,6 +95,12 @@ def _prepare_restate(home: Path) -> None:
     _environment("restate", "restate-sdk==1.3.0", "granian==2.8.7", "uvloop")(home)
 
 
+def _prepare_celery(home: Path) -> None:
+    if shutil.which("redis-server") is None:
+        raise Absent("redis-server is not installed")
+    _environment("celery", "celery[redis]==5.7.0")(home)
+
+
 def _nothing(home: Path) -> None:
     pass
 
@@ -158,5 +164,12 @@ SUBJECTS = (
         "3.4.0 on SQLite in WAL mode, one process",
         _environment("dbos", "dbos==3.4.0", "uvloop"),
         _peer("DBOS, SQLite", "dbos"),
+    ),
+    Subject(
+        "celery",
+        "5.7.0 with Redis, whose file is synced each second: less durable than the others",
+        _prepare_celery,
+        _peer("Celery, Redis", "celery"),
+        is_default=False,
     ),
 )

@@ -176,7 +176,7 @@ async def test_the_second_with_a_key_is_left_out_whole_and_told_the_winner(store
 
     losers = await store.flush(loser)
 
-    assert losers == {"exec_2": Winner("exec_1", "first")}
+    assert losers == {"exec_2": Winner("exec_1", "first", "request")}
     assert await ids(store) == ["exec_1"]
     assert await store.read("steps_to_load", '["exec_2"]') == []
     assert await store.read("last_seq", '["exec_2"]') == []
@@ -189,7 +189,7 @@ async def test_two_with_one_key_in_one_flush_have_one_winner(store: Store) -> No
 
     losers = await store.flush(both)
 
-    assert losers == {"exec_2": Winner("exec_1", "f")}
+    assert losers == {"exec_2": Winner("exec_1", "f", "request")}
     assert await ids(store) == ["exec_1"]
 
 
@@ -211,13 +211,14 @@ async def test_nobody_loses_to_one_that_loses_in_the_same_flush(store: Store) ->
 
     losers = await store.flush(both)
 
-    assert losers == {"exec_2": Winner("exec_1", "f")}
+    assert losers == {"exec_2": Winner("exec_1", "f", "request")}
     assert await ids(store) == ["exec_1", "exec_3"]
 
 
 async def test_an_expired_key_can_be_won_again(store: Store, clock: FixedClock) -> None:
     await store.flush(submission(1, "exec_1", ("idempotency", "i"), expires_at=NOW_US + KEY_TTL_US))
-    assert await store.flush(submission(2, "exec_2", ("idempotency", "i"))) == {"exec_2": Winner("exec_1", "f")}
+    second = submission(2, "exec_2", ("idempotency", "i"))
+    assert await store.flush(second) == {"exec_2": Winner("exec_1", "f", "idempotency")}
 
     clock.us = NOW_US + KEY_TTL_US + 1
 
@@ -247,7 +248,7 @@ async def test_what_was_flushed_is_there_after_a_stop_and_a_start(store: Store, 
     again = await reopen("second")
 
     assert await ids(again) == ["exec_1"]
-    assert await again.flush(submission(1, "exec_2", ("request", "k"))) == {"exec_2": Winner("exec_1", "f")}
+    assert await again.flush(submission(1, "exec_2", ("request", "k"))) == {"exec_2": Winner("exec_1", "f", "request")}
 
 
 async def test_a_stopped_store_answers_trouble_from_the_awaitable(store: Store) -> None:

@@ -24,6 +24,7 @@ from tests.tidy.tree import ROOT
 BLOCK_S = 60.0
 READY_S = 30.0
 STOP_S = 10.0
+PORT_MIN, PORTS, PORTS_EACH = 18_701, 10_000, 7
 ADDRESS = re.compile(r"(127\.0\.0\.1|localhost):8700")
 SHELL = "set -eu; if (set -o pipefail) 2>/dev/null; then set -o pipefail; fi\n"
 
@@ -139,7 +140,14 @@ def _parse(block: Block, text: str) -> None:
 
 
 def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a free port below those that systems hand out by themselves, so that nobody is given it meanwhile."""
+    first = os.getpid() * PORTS_EACH
+    for number in range(PORTS):
+        port = PORT_MIN + (first + number) % PORTS
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError(f"expected a free port from {PORT_MIN} to {PORT_MIN + PORTS - 1}, found none")

@@ -10,6 +10,7 @@ import pytest
 
 from stagewright.cli import failures
 from stagewright.definitions import load_text, svg
+from stagewright.server import door_shapes
 from stagewright.workers.content import pipelines as content_pipelines
 from tests.docs.tables import PART, reference_pages, renewed, settings
 from tests.tidy.tree import ROOT, product, report, text_of
@@ -233,6 +234,37 @@ def test_every_exit_code_is_there() -> None:
 
 def test_a_wrong_exit_code_is_seen() -> None:
     assert len(exit_problems(page("exit-codes").replace("| 9 | timed out |", "| 99 | timed out |"))) == 2
+
+
+# --- calls of other systems -----------------------------------------------------------------------------------------
+
+
+def door_problems(text: str) -> list[str]:
+    """Name words of runs that the page does not translate as the code does."""
+    wanted = {(theirs, ours) for ours, theirs in [*door_shapes.STATUS.items(), *door_shapes.TYPES.items()]}
+    wanted = {(theirs, ours) for theirs, ours in wanted if theirs != ours}
+    rows = rows_of(text)
+    return [
+        f"front doors: {ours} is told as {theirs}"
+        for theirs, ours in sorted(wanted)
+        if f"`{ours}`" not in " ".join(rows.get(theirs, []))
+    ]
+
+
+def test_every_word_of_a_run_is_translated_on_its_page() -> None:
+    report(door_problems(page("front-doors")))
+
+
+def test_a_wrong_word_of_a_run_is_seen() -> None:
+    assert len(door_problems(page("front-doors").replace("`stage.skipped`", "`stage.skippt`"))) == 1
+
+
+def test_every_call_of_a_front_door_is_on_its_page() -> None:
+    text = page("front-doors")
+    paths = re.findall(
+        r"/(?:api/)?(?:clients|projects|requests|master-templates|runs|workflows|agents|agent-runs)", page("http-api")
+    )
+    report(differences("front doors", {path for path in paths if path not in text}, ()))
 
 
 # --- the README -----------------------------------------------------------------------------------------------------

@@ -122,7 +122,8 @@ class SimWorkers:
                 continue
             rows = self._disk.sql(
                 "SELECT item, i.status, i.attempt FROM item_steps i JOIN steps s USING (execution_id) "
-                "WHERE stage = step AND execution_id = ? AND stage = ? AND i.round >= s.summary ->> 'since' ORDER BY item",
+                "WHERE stage = step AND execution_id = ? AND stage = ? AND i.round >= s.summary ->> 'since' "
+                "ORDER BY item",
                 assignment.execution_id, need,
             )  # fmt: skip
             expected = [

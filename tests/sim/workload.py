@@ -71,7 +71,7 @@ def workload_of(seed: int, *, orders: int = 3, stages: int = 6, pipelines: int =
     workload.map_window = chance.choice([1, 2, 1000])
     workload.flush_rows_early = chance.choice([1, 4, 384])
     workload.flush_rows_max = chance.choice([3, 20, 5000])
-    workload.slice_us = chance.choice([0, 5000])
+    workload.slice_us = chance.choice([1, 5000])
     workload.slice_turns = chance.choice([1, 2, 16])
     return workload
 

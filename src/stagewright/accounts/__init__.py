@@ -1,0 +1,1 @@
+"""Key accounts: clients, projects and the requests that they keep with us."""

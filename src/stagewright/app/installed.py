@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from stagewright.app.child import COMMAND
@@ -10,6 +11,7 @@ from stagewright.channels.probe import ProbeChannel
 from stagewright.channels.process import ProcessChannel
 from stagewright.channels.sources import WorkerSource, installed_sources
 from stagewright.definitions import load_text
+from stagewright.definitions.aliases import Aliases
 from stagewright.engine.bind import Binder
 from stagewright.model.data import DataRef
 from stagewright.model.errors import DataLost, Misconfigured
@@ -26,6 +28,9 @@ DESCRIBE_TIMEOUT_S = 30.0
 def worker_sources(settings: Settings) -> list[WorkerSource]:
     """Return where local workers come from: shipped, named in the settings, installed; in this order."""
     named = [WorkerSource(module) for module in settings.workers.modules]
+    folder = str(settings.workers.folder.absolute())
+    if named and folder not in sys.path:
+        sys.path.append(folder)  # child processes take the path over; last, so that it shadows nothing
     return [CONTENT, *named, *installed_sources((CONTENT, *named))]
 
 
@@ -53,7 +58,12 @@ async def installed_workers(settings: Settings) -> dict[str, WorkerFacts]:
 async def check_workers(pipeline: Pipeline, settings: Settings) -> None:
     """Refuse a pipeline whose workers or actions are not installed; names the stages and what there is."""
     facts = await installed_workers(settings)
-    Binder(facts.get, lambda: tuple(facts)).check_workers(pipeline)
+    aliases = Aliases(settings.aliases)
+
+    def known(name: str) -> WorkerFacts | None:
+        return facts.get(aliases.worker(name, facts) or name)
+
+    Binder(known, lambda: tuple(facts)).check_workers(pipeline)
 
 
 def worker_item(facts: WorkerFacts) -> dict[str, Any]:

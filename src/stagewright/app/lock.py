@@ -5,12 +5,15 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 from stagewright.model.errors import WrongState
 
 NAME = "node.lock"
+LOOKS = 5
+LOOK_S = 0.02  # between looks
 
 
 class FolderInUse(WrongState):
@@ -28,42 +31,62 @@ class FolderInUse(WrongState):
 
 
 class FolderLock:
-    """Holds `DIR/node.lock` while the process lives; it says who and where."""
+    """Holds `DIR/node.lock` while the process lives; it says who and where.
 
-    def __init__(self, folder: Path) -> None:
+    The database has a lock of its own beside it, as two folders may name the same database.
+    The locks belong to the open file (`flock`), so that looking at them from the same process does not drop them.
+    """
+
+    def __init__(self, folder: Path, database: Path | None = None) -> None:
         self._folder = folder
-        self._handle: int | None = None
+        self._paths = [folder / NAME]
+        if database is not None:
+            real = database.resolve()
+            self._paths.append(real.with_name(real.name + ".lock"))
+        self._handles: list[int] = []
 
     def acquire(self, url: str | None) -> None:
         """Take the lock and write pid and url into it; `FolderInUse` if another process has it."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self._folder / NAME, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(handle)
-            raise FolderInUse(self._folder, read_holder(self._folder) or {}) from None
-        self._handle = handle
+        for path in self._paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            if not _lock(handle):
+                os.close(handle)
+                self.release()
+                raise FolderInUse(path.parent, read_holder(path) or {})
+            self._handles.append(handle)
         self.tell(url)
 
     def tell(self, url: str | None) -> None:
         """Write where this process can be reached."""
-        assert self._handle is not None, "the lock is held"
+        assert self._handles, "the lock is held"
         text = json.dumps({"pid": os.getpid(), "url": url}).encode()
-        os.ftruncate(self._handle, 0)
-        os.pwrite(self._handle, text, 0)
+        for handle in self._handles:
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, text, 0)
 
     def release(self) -> None:
         """Free the lock; idempotent."""
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+        for handle in self._handles:
+            os.close(handle)
+        self._handles = []
 
 
-def read_holder(folder: Path) -> dict[str, Any] | None:
-    """Return what the lock file says of its last holder, who may be gone."""
+def _lock(handle: int) -> bool:
+    """Lock an open file; somebody who only looks whether it is locked holds it for a moment, so try again."""
+    for _ in range(LOOKS):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            time.sleep(LOOK_S)
+    return False
+
+
+def read_holder(path: Path) -> dict[str, Any] | None:
+    """Return what a lock file says of its last holder, who may be gone."""
     try:
-        holder = json.loads((folder / NAME).read_text(encoding="utf-8"))
+        holder = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return holder if isinstance(holder, dict) else None
@@ -76,9 +99,9 @@ def serving_url(folder: Path) -> str | None:
     except OSError:
         return None
     try:
-        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
-        return (read_holder(folder) or {}).get("url")
+        return (read_holder(folder / NAME) or {}).get("url")
     finally:
         os.close(handle)
     return None

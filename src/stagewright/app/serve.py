@@ -14,7 +14,7 @@ from typing import TextIO
 
 import uvicorn
 
-from stagewright.app.lock import FolderInUse, read_holder, serving_url
+from stagewright.app.lock import NAME, FolderInUse, read_holder, serving_url
 from stagewright.app.runtime import Runtime
 from stagewright.app.settings import Settings
 from stagewright.model.errors import Misconfigured, Problem
@@ -167,7 +167,7 @@ def listen(settings: Settings) -> socket.socket:
     except OSError as error:
         listener.close()
         if serving_url(settings.data) is not None:
-            raise FolderInUse(settings.data, read_holder(settings.data) or {}) from None
+            raise FolderInUse(settings.data, read_holder(settings.data / NAME) or {}) from None
         text = f"Cannot listen on {host}:{port}: {error.strerror}. Use another port, or 0 for any free one"
         raise Misconfigured(text, [Problem(text, "port")]) from error
     return listener

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stagewright.channels.process import ProcessSettings
+from stagewright.definitions.aliases import mistake_in
 from stagewright.engine.settings import EngineSettings
 from stagewright.model.errors import Misconfigured, Problem
 
@@ -27,6 +28,7 @@ class WorkerSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     modules: tuple[str, ...] = ()  # each has a function `workers()` that returns a list of `sdk.Worker`
+    folder: Path = Path()  # where such modules are looked for after everything that is installed
     local: ProcessSettings = Field(default_factory=ProcessSettings)
 
 
@@ -41,7 +43,7 @@ class Settings(BaseModel):
     database: str | None = None  # sqlite:///PATH; None: DATA/stagewright.db
     objects: str | None = None  # file:///PATH; None: DATA/objects
     bus: str = "local"
-    project: str = "default"
+    aliases: dict[str, str] = {}  # other names of workers and pipelines, before the shipped ones
     workers: WorkerSettings = Field(default_factory=WorkerSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
 
@@ -143,6 +145,10 @@ def _check_addresses(settings: Settings) -> list[Problem]:
         problems.append(Problem(f"expected file:///PATH, found {settings.objects!r}", "objects"))
     if settings.bus != "local":
         problems.append(Problem(f"expected 'local', found {settings.bus!r}", "bus"))
+    for left, right in settings.aliases.items():
+        mistake = mistake_in(left, right)
+        if mistake is not None:
+            problems.append(Problem(mistake, "aliases"))
     if settings.host not in ("127.0.0.1", "::1", "localhost"):
         detail = "this release serves without keys and so on loopback only: use 127.0.0.1 and a proxy that authorises"
         problems.append(Problem(f"{detail}; found {settings.host!r}", "host"))

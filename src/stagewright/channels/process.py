@@ -116,10 +116,9 @@ class ProcessChannel:
     def workers(self) -> Mapping[str, WorkerFacts]:
         """See the port. All share the slots that the processes have."""
         slots = self._settings.processes_max * self._settings.attempts_per_process
+        alone = self._settings.alone_max
         return {
-            name: WorkerFacts(
-                name, one.version, one.description, one.actions, slots, is_direct=False, slot_pool=SLOT_POOL
-            )
+            name: WorkerFacts(name, one.version, one.description, one.actions, slots, False, SLOT_POOL, alone)
             for name, one in self._known.items()
         }
 

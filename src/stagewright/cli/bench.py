@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -112,7 +113,11 @@ def _measure(workload: Workload, place: Place, sizes: Sizes, profiles: list[Prof
 
 def _describe(place: Place) -> str:
     kind = place.file_system if place.is_durable else f"{place.file_system}, WHICH IS MEMORY: NOTHING HERE IS DURABLE"
-    return f"Databases in {place.folder} ({kind}), synchronous = FULL, a sync takes {place.sync_ms:.2f} ms\n"
+    load = os.getloadavg()[0]
+    return (
+        f"Databases in {place.folder} ({kind}), synchronous = FULL, a sync takes {place.sync_ms:.2f} ms; "
+        f"{load:.1f} other programs wanted one of the {os.cpu_count()} cores lately\n"
+    )
 
 
 def _answer(figures: list[Figure], place: Place, quick: bool, profiles: dict[str, Profile]) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class Place:
     def remove_database(self) -> None:
         """Remove the database that the caller named; it was not there when the bench began."""
         if self.database is not None:
-            for suffix in ("", "-wal", "-shm"):
+            for suffix in ("", "-wal", "-shm", ".lock"):
                 self.database.with_name(self.database.name + suffix).unlink(missing_ok=True)
 
 

@@ -29,7 +29,7 @@ def up(
     from stagewright.app.lock import FolderLock
 
     # Asked before the port is, as a second server on a folder mostly asks for the same port too.
-    lock = FolderLock(settings.data)
+    lock = FolderLock(settings.data, settings.database_path)
     lock.acquire(None)
     lock.release()
     import asyncio

@@ -1,5 +1,6 @@
 """Pipeline documents: loading and checking, expressions, parameters, graphs. Imports only `model`."""
 
+from stagewright.definitions.dialects import dialect_of
 from stagewright.definitions.draw_mermaid import mermaid
 from stagewright.definitions.draw_svg import svg
 from stagewright.definitions.expressions import ExpressionError, NeedsData, Reference, Template
@@ -14,6 +15,7 @@ __all__ = [
     "Reference",
     "Template",
     "check_parameters",
+    "dialect_of",
     "find_cycle",
     "load_text",
     "load_value",

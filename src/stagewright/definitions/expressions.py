@@ -11,7 +11,7 @@ import orjson
 from stagewright.definitions.evaluate import ExpressionError, NeedsData, Unresolved, evaluate, program
 from stagewright.definitions.references import Expression, Reference, find_references
 from stagewright.definitions.scan import OPENING, ScanError, Source, split
-from stagewright.definitions.words import pointer
+from stagewright.definitions.words import pointer, shown, type_of
 from stagewright.model.data import DataRef
 from stagewright.model.errors import Invalid, Problem
 
@@ -19,6 +19,8 @@ __all__ = ["Compiled", "ExpressionError", "NeedsData", "Reference", "Template", 
 
 CEL_CHARACTERS_MAX = 250_000  # in one document
 PROBLEMS_MAX = 1_001  # in one value
+SPREAD = "<<"
+"""The key of an object whose value is one expression: the members of that value are taken in, own members win."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class _Mixed:
 class _Object:
     constant: Mapping[str, Any]  # every member, so that order is kept; the changing ones are overwritten
     changing: tuple[tuple[str, _Node], ...]
+    spread: _Whole | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +157,24 @@ class _Compiler:
                 if OPENING in key:
                     detail = "Expressions are not evaluated in keys; put the expression into the value."
                     self.problems.append(Problem(detail, pointer(at, key)))
-            members = ((key, self.compile(item, pointer(at, key))) for key, item in value.items())
-            fields = tuple((key, node) for key, node in members if node is not None)
-            return _Object(value, fields) if fields else None
+            return self.compile_object(value, at)
         if isinstance(value, list):
             entries = ((number, self.compile(item, f"{at}/{number}")) for number, item in enumerate(value))
             items = tuple((number, node) for number, node in entries if node is not None)
             return _List(value, items) if items else None
         return None
+
+    def compile_object(self, value: dict[str, Any], at: str) -> _Object | None:
+        members = ((key, self.compile(item, pointer(at, key))) for key, item in value.items())
+        fields = {key: node for key, node in members if node is not None}
+        if not fields:
+            return None
+        spread = fields.get(SPREAD)
+        if not isinstance(spread, _Whole):
+            return _Object(value, tuple(fields.items()), None)
+        del fields[SPREAD]
+        own = {key: item for key, item in value.items() if key != SPREAD}
+        return _Object(own, tuple(fields.items()), spread)
 
     def compile_text(self, text: str, at: str) -> _Node | None:
         try:
@@ -188,7 +201,8 @@ class _Compiler:
 
 def _render(node: _Node, scope: Mapping[str, Any], needed: list[DataRef]) -> Any:
     if isinstance(node, _Object):
-        rendered = dict(node.constant)
+        rendered = {} if node.spread is None else _spread(node.spread, scope, needed)
+        rendered.update(node.constant)
         for key, child in node.changing:
             rendered[key] = _render(child, scope, needed)
         return rendered
@@ -204,6 +218,16 @@ def _render(node: _Node, scope: Mapping[str, Any], needed: list[DataRef]) -> Any
         for piece in node.pieces
     )
     return "".join(texts)
+
+
+def _spread(node: _Whole, scope: Mapping[str, Any], needed: list[DataRef]) -> dict[str, Any]:
+    value = _value(node.expression, node.pointer, scope, needed, is_whole=False)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if needed:
+        return {}  # it is not loaded yet; all is rendered again when it is
+    detail = f"Expected an object to take in with {SPREAD}, found {type_of(value)}: {shown(value)}"
+    raise ExpressionError(Problem(detail, node.pointer))
 
 
 def _value(expression: Expression, at: str, scope: Mapping[str, Any], needed: list[DataRef], *, is_whole: bool) -> Any:

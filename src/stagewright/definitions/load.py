@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
-from stagewright.definitions.build import build
+from stagewright.definitions.build import build, digest_of
+from stagewright.definitions.dialects import Translation, translate
 from stagewright.definitions.read_json import NotReadable, json_lines, read_json
 from stagewright.definitions.values import check_value, copy_value
 from stagewright.definitions.words import pointer_keys, printable, shown, type_of
@@ -20,7 +22,7 @@ LineOf = Callable[[str], int | None]
 
 
 def load_text(text: str | bytes) -> Pipeline:
-    """Load a document in YAML 1.2 (core schema) or JSON.
+    """Load a document of any dialect in YAML 1.2 (core schema) or JSON.
 
     Errors: TooLarge beyond the bounds, Malformed when it is neither YAML nor JSON, InvalidDocument with every
     problem, each with its pointer and line.
@@ -45,7 +47,7 @@ def _load(value: Any, problems: list[Problem], line_of: LineOf) -> Pipeline:
         detail = f"Expected an object with name and stages, found {type_of(value)}: {shown(value)}"
         raise InvalidDocument(detail, (Problem(detail, "#", 1 if value is not None else None),))
     # Poisoned values would be quoted in further messages and in the digest, so they are reported alone.
-    pipeline, found = (None, problems) if _is_poisoned(value, problems) else build(value)
+    pipeline, found = (None, problems) if _is_poisoned(value, problems) else _build(value)
     if found is not problems:
         found = [*problems, *found]
     if pipeline is not None and not found:
@@ -54,6 +56,27 @@ def _load(value: Any, problems: list[Problem], line_of: LineOf) -> Pipeline:
     placed.sort(key=_position)
     more = f" and {len(placed) - 1} more problems" if len(placed) > 1 else ""
     raise InvalidDocument(f"{placed[0].pointer}: {placed[0].detail}{more}", placed)
+
+
+def _build(value: dict[str, Any]) -> tuple[Pipeline | None, list[Problem]]:
+    translation = translate(value)
+    return build(value) if translation is None else _build_translated(value, translation)
+
+
+def _build_translated(value: dict[str, Any], translation: Translation) -> tuple[Pipeline | None, list[Problem]]:
+    """Check the canonical form and tell what is wrong where it was written; the snapshot is the original."""
+    pipeline, found = build(translation.document) if "stages" in translation.document else (None, [])
+    told = list(translation.problems)
+    said_of = {problem.pointer for problem in told}
+    placed = (Problem(each.detail, translation.place(each.pointer), each.line) for each in found)
+    told += [each for each in placed if each.pointer not in said_of]
+    if pipeline is None or told:
+        return None, [translation.told(each) for each in told]
+    stages = pipeline.stages
+    if translation.has_all_needs:
+        written = (tuple(stage["needs"]) for stage in translation.document["stages"])
+        stages = tuple(replace(stage, needs=needs) for stage, needs in zip(stages, written, strict=True))
+    return replace(pipeline, stages=stages, document=value, digest=digest_of(value)), []
 
 
 def _placed(problem: Problem, line_of: LineOf) -> Problem:

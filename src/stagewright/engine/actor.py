@@ -48,8 +48,9 @@ class Actor:
     inputs: dict[str, Any] = field(default_factory=dict)  # resolved, of steps that are about to start
     lists: dict[str, list[Any]] = field(default_factory=dict)  # what mapped stages run over
     scopes: dict[str, dict[str, Any]] = field(default_factory=dict)  # of mapped stages: what is the same for each item
-    listless: dict[str, list[str]] = field(default_factory=dict)  # item steps that wait for the list of their stage
-    loaded: dict[str, Any] = field(default_factory=dict)  # values that expressions looked into, by storage key
+    held_up: dict[str, list[str]] = field(default_factory=dict)  # items that wait for values of their stage
+    loaded: dict[str, dict[str, Any]] = field(default_factory=dict)  # by stage: values to look into, by storage key
+    suspects: set[str] = field(default_factory=set)  # steps whose worker vanished: they run alone
     progressed_at: dict[str, int] = field(default_factory=dict)  # last durable progress event, by step
 
     def note(self, decision: Decision) -> Unsaved:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from stagewright.definitions import Template, load_value
+from stagewright.definitions.dialects import place_in
 from stagewright.model.errors import Invalid, Problem
 from stagewright.model.pipeline import Pipeline, Stage
 from stagewright.model.plan import Plan, make_plan
@@ -67,7 +68,8 @@ class Binder:
             if stage.worker is not None and (problem := self._problem_of(index, stage)) is not None
         ]
         if problems:
-            raise Invalid(f"Pipeline '{pipeline.name}' needs workers that are not there", problems)
+            placed = [Problem(each.detail, place_in(pipeline.document, each.pointer)) for each in problems]
+            raise Invalid(f"Pipeline '{pipeline.name}' needs workers that are not there", placed)
 
     def _problem_of(self, index: int, stage: Stage) -> Problem | None:
         assert stage.worker is not None
@@ -76,6 +78,11 @@ class Binder:
             there = ", ".join(sorted(self._names())[:20])
             detail = f"No worker named '{stage.worker}' is registered (stage '{stage.id}'). There are: {there}"
             return Problem(detail, f"#/stages/{index}/worker")
+        if stage.worker_version is not None and stage.worker_version != facts.version:
+            detail = f"Worker '{stage.worker}' has version {facts.version}; stage '{stage.id}' asks for "
+            return Problem(
+                f"{detail}{stage.worker_version}: install that version or change the stage", f"#/stages/{index}/version"
+            )
         if stage.action is not None and stage.action not in facts.actions:
             there = ", ".join(facts.actions)
             detail = f"Worker '{stage.worker}' has no action '{stage.action}' (stage '{stage.id}'). It has: {there}"

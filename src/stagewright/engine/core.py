@@ -25,7 +25,18 @@ from stagewright.model.errors import NotFound, Stalled
 from stagewright.model.execution import NEVER_US, Failure
 from stagewright.model.ids import IdSource
 from stagewright.model.maps import is_gatherable, is_hungry
-from stagewright.model.message import Completed, Continue, Gathered, Granted, Halt, Message, Progress, Start, Timer
+from stagewright.model.message import (
+    Completed,
+    Continue,
+    Gathered,
+    Granted,
+    Halt,
+    Lost,
+    Message,
+    Progress,
+    Start,
+    Timer,
+)
 from stagewright.ports.clock import Clock
 from stagewright.ports.objects import ObjectStore
 from stagewright.ports.store import Store
@@ -59,6 +70,7 @@ class Engine:
         self.decisions = 0
         self._preparer = Preparer(store, objects, dispatcher, settings, self)
         self._gatherer = Gatherer(store, objects, settings, self)
+        self._asked: deque[Actor] = deque()  # somebody waits for their answer
         self._runnable: deque[Actor] = deque()
         self._saved: deque[Saved] = deque()
         self._final: dict[str, list[asyncio.Future[str]]] = {}
@@ -75,16 +87,22 @@ class Engine:
         self.journal.start(last_page)
         self.is_open = True
 
-    async def close(self, timeout_s: float) -> None:
-        """Take nothing new, make durable what was decided, stop. What runs goes on at the next start."""
+    async def close(self, timeout_s: float) -> bool:
+        """Take nothing new, make durable what was decided, stop; false if that took too long.
+
+        What runs goes on at the next start.
+        """
         self.is_open = False
         await self._preparer.stop()
         await self._gatherer.stop()
+        is_saved = False
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.journal.drain(), timeout_s)
+            is_saved = True
         for handle in (self._pump_handle, self._timer_handle):
             if handle is not None:
                 handle.cancel()
+        return is_saved
 
     def post(self, execution_id: str, message: Message) -> None:
         """Put a message into the mailbox of an active execution; dropped if it is not active any more."""
@@ -149,7 +167,7 @@ class Engine:
             future.set_result(True)
         else:
             self._unsaved(actor).answers.append((future, True))
-            self.journal.add(actor, 0)
+            self.journal.add(actor, 0, is_asked=False)
         return future
 
     def isolate(self, actor: Actor, doing: str, error: Exception) -> None:
@@ -164,7 +182,7 @@ class Engine:
         actor.inbox.append((message, answer))
         if not actor.is_queued:
             actor.is_queued = True
-            self._runnable.append(actor)
+            (self._runnable if answer is None else self._asked).append(actor)
             self.schedule()
 
     def schedule(self) -> None:
@@ -173,29 +191,25 @@ class Engine:
             self._pump_handle = asyncio.get_running_loop().call_soon(self._pump)
 
     def _pump(self) -> None:
-        """Do what is due, effects before decisions, for at most a slice; then let the journal write."""
+        """Do what is due for at most a slice, then let the journal write.
+
+        Who waits for an answer comes first, up to a bound; then effects; then decisions.
+        """
         self._pump_handle = None
         until = self.clock.now_us() + self.settings.slice_us
         early, look = self.settings.flush_rows_early, self.settings.slice_turns
-        runnable, saved = self._runnable, self._saved
-        left = look
-        while saved or runnable:
-            if saved:
+        asked, runnable, saved = self._asked, self._runnable, self._saved
+        left, first = look, self.settings.slice_asked
+        while saved or runnable or (asked and first):
+            if asked and first:
+                first -= 1
+                self._serve(asked.popleft())
+            elif saved:
                 self._finish(saved.popleft())
             else:
                 actor = runnable.popleft()
-                actor.is_queued = False
-                inbox, actor.inbox = actor.inbox, []
-                if len(inbox) > look:  # the rest is put behind the others, and behind what is saved meanwhile
-                    actor.inbox = inbox[look:]
-                    del inbox[look:]
-                    actor.is_queued = True
-                    runnable.append(actor)
-                for message, answer in inbox:
-                    self._turn(actor, message, answer)
-                left -= len(inbox) - 1
-                if actor.state.status != "running":
-                    self._retire(actor)
+                left -= min(len(actor.inbox), look) - 1
+                self._serve(actor)
             left -= 1
             if left <= 0:
                 left = look
@@ -203,8 +217,23 @@ class Engine:
                 if self.clock.now_us() >= until:
                     break
         self.journal.kick()
-        if saved or runnable:
+        if saved or runnable or asked:
             self.schedule()
+
+    def _serve(self, actor: Actor) -> None:
+        """Answer what is in an execution's mailbox."""
+        actor.is_queued = False
+        inbox, actor.inbox = actor.inbox, []
+        look = self.settings.slice_turns
+        if len(inbox) > look:  # the rest is put behind the others, and behind what is saved meanwhile
+            actor.inbox = inbox[look:]
+            del inbox[look:]
+            actor.is_queued = True
+            self._runnable.append(actor)
+        for message, answer in inbox:
+            self._turn(actor, message, answer)
+        if actor.state.status != "running":
+            self._retire(actor)
 
     def _turn(self, actor: Actor, message: Message, answer: asyncio.Future[Any] | None = None) -> bool:
         """Answer one message; true if it changed anything."""
@@ -238,11 +267,16 @@ class Engine:
             assert isinstance(message, Completed | Gathered) and isinstance(message.output, DataRef)
             assert message.content is not None
             unsaved.contents.append((message.output.storage_key, message.content))
-        self.journal.add(actor, len(decision.steps) + 1)
+        if type(message) is Lost and message.is_suspect:
+            actor.suspects.add(message.step)
+        self.journal.add(actor, len(decision.steps) + 1, is_asked=answer is not None)
         if type(message) is Timer or decision.round is not None:
             self._arm(actor, min(next_due(actor.state), decision.due_at))
         elif decision.due_at < actor.state.armed_at:
             self._arm(actor, decision.due_at)
+        if decision.round is not None:
+            actor.lists.clear()
+            actor.scopes.clear()
         for effect in decision.effects:
             kind = type(effect)
             if kind is Prepare:
@@ -252,13 +286,14 @@ class Engine:
             elif kind is Gather:
                 actor.lists.pop(effect.step, None)  # type: ignore[union-attr]
                 actor.scopes.pop(effect.step, None)  # type: ignore[union-attr]
+                actor.loaded.pop(effect.step, None)  # type: ignore[union-attr]
                 unsaved.effects.append(effect)
             else:
                 unsaved.effects.append(effect)
 
     def _answer_without_change(self, actor: Actor, message: Message, answer: asyncio.Future[Any] | None) -> None:
         if type(message) is Granted and not self._is_active(actor, message.step):
-            self._release(actor.state.id, message.step)
+            self.release(actor.state.id, message.step)
         if answer is None or answer.done():
             return
         if actor.unsaved is None and not actor.flushing:
@@ -266,7 +301,7 @@ class Engine:
             return
         # What makes the message come too late is not committed yet; the answer must not show it before.
         self._unsaved(actor).answers.append((answer, False))
-        self.journal.add(actor, 0)
+        self.journal.add(actor, 0, is_asked=True)
 
     @staticmethod
     def _unsaved(actor: Actor) -> Unsaved:
@@ -335,15 +370,16 @@ class Engine:
         if kind is Revoke:
             self.dispatcher.revoke(actor.state.id, effect.step, effect.attempt)
         if not self._is_active(actor, effect.step):  # else the step holds or awaits its slot anew
-            self._release(actor.state.id, effect.step)
+            self.release(actor.state.id, effect.step)
 
-    def _release(self, execution_id: str, step: str) -> None:
+    def release(self, execution_id: str, step: str) -> None:
+        """Free a step's slot or place in the queue; who is next is granted it."""
         for holder_id, holder_step in self.dispatcher.slots.release((execution_id, step)):
             holder = self.actors.get(holder_id)
             if holder is not None:
                 self._put(holder, Granted(holder_step), None)
             else:
-                self._release(holder_id, holder_step)
+                self.release(holder_id, holder_step)
 
     def _forget(self, actor: Actor) -> None:
         state = actor.state
@@ -395,9 +431,9 @@ class Engine:
             self._final.pop(actor.state.id, None)  # whoever submitted it has its answer
         for step in list(actor.state.steps.values()):  # not only open ones: what would free the others is dropped too
             self.dispatcher.revoke(actor.state.id, step.name, step.attempt)
-            self._release(actor.state.id, step.name)
+            self.release(actor.state.id, step.name)
         for name in self.dispatcher.slots.steps_of(actor.state.id):  # of items that have left the memory
-            self._release(actor.state.id, name)
+            self.release(actor.state.id, name)
 
     def on_refused(self, execution_id: str, error: Exception) -> None:
         """Replaced by `recover`, which loads the execution as it was last written and halts it."""

@@ -71,12 +71,18 @@ class Journal:
         """Go on after the last event page of the database."""
         self._page = last_page
 
-    def add(self, actor: Actor, rows: int) -> None:
-        """Tell that an actor has unsaved work; `rows` more than before. It must be told once before each flush."""
+    def add(self, actor: Actor, rows: int, *, is_asked: bool) -> None:
+        """Tell that an actor has unsaved work; `rows` more than before. It must be told once before each flush.
+
+        An actor whose answer somebody waits for (`is_asked`) goes into the next flush.
+        """
         self._rows += rows
         if not actor.is_listed:
             actor.is_listed = True
-            self._waiting.append(actor)
+            if is_asked:
+                self._waiting.appendleft(actor)
+            else:
+                self._waiting.append(actor)
 
     def kick(self, rows_min: int = 1) -> None:
         """Begin a flush if none is being written and at least so many rows wait; answers may wait without rows."""
@@ -187,7 +193,7 @@ class Journal:
                     await asyncio.sleep(RESEND_PAUSE_S)
                     continue
                 if rows and rows[0][0] != execution_id:
-                    losers[execution_id] = Winner(*rows[0])
+                    losers[execution_id] = Winner(rows[0][0], rows[0][1], scope)
                 break
         return losers
 

@@ -12,10 +12,12 @@ from stagewright.engine.dispatch import Dispatcher
 from stagewright.engine.resolve import Unresolvable, failure_of, is_wanted, list_of, load_value, render_inputs
 from stagewright.engine.settings import EngineSettings
 from stagewright.model.data import DataRef
-from stagewright.model.errors import TooLarge, Trouble
+from stagewright.model.errors import StoreTrouble, TooLarge, Trouble
 from stagewright.model.message import Granted, Mapped, Message, Queued, Skipped, Unresolved
 from stagewright.ports.objects import ObjectStore
 from stagewright.ports.store import Store
+
+LOAD_PAUSE_S = 0.5  # between two tries to load a value
 
 
 class Owner(Protocol):
@@ -29,6 +31,9 @@ class Owner(Protocol):
 
     def schedule(self) -> None:
         """See to it that what was decided is handed to the journal."""
+
+    def release(self, execution_id: str, step: str) -> None:
+        """Free a step's slot or place in the queue."""
 
     def isolate(self, actor: Actor, doing: str, error: Exception) -> None:
         """Pause one execution that met a bug."""
@@ -57,12 +62,13 @@ class Preparer:
             return  # what was prepared just before has ended it
         try:
             if step[-1] == "]":
-                if not self._has_list(actor, step):
-                    return
-            elif not is_wanted(actor, step):
+                self._prepare_item(actor, step)
+                return
+            if not is_wanted(actor, step):
+                actor.loaded.pop(step, None)
                 self._owner.turn(actor, Skipped(step))
                 return
-            elif actor.state.plan.stages[step].is_map:
+            if actor.state.plan.stages[step].is_map:
                 self._owner.turn(actor, Mapped(step, len(self._list(actor, step))))
                 return
             if actor.state.plan.stages[step].stage.worker is None:
@@ -82,26 +88,24 @@ class Preparer:
             actor.lists[stage] = list_of(actor, stage, self._settings.limits.items_max)
         return actor.lists[stage]
 
-    def _has_list(self, actor: Actor, step: str) -> bool:
-        """Say whether the list of an item's stage is known; if not, after a start, the first item loads it for all."""
+    def _prepare_item(self, actor: Actor, step: str) -> None:
+        """Prepare an item; where values of its stage must be loaded, the first item does it for all."""
         stage = step.partition("[")[0]
-        if stage in actor.lists or actor.bound.templates[stage].is_constant:
-            return True
-        waiting = actor.listless.setdefault(stage, [])
-        waiting.append(step)
-        if len(waiting) == 1:
-            self._relist(actor, stage)
-        return False
-
-    def _relist(self, actor: Actor, stage: str) -> None:
-        try:
-            self._list(actor, stage)
-        except NeedsData as need:
-            self._start_load(actor, stage, need.references, self._relist)
+        if stage in actor.held_up:
+            actor.held_up[stage].append(step)
             return
-        except Unresolvable as error:
-            raise AssertionError(f"the list of '{stage}' was there before: {error}") from error
-        for step in actor.listless.pop(stage, ()):
+        try:
+            if not actor.bound.templates[stage].is_constant:
+                self._list(actor, stage)  # after a start it is not known
+            actor.inputs[step] = render_inputs(actor, step)
+        except NeedsData as need:
+            actor.held_up[stage] = [step]
+            self._start_load(actor, stage, need.references, self._go_on_with_items)
+            return
+        self._ask_for_slot(actor, step)
+
+    def _go_on_with_items(self, actor: Actor, stage: str) -> None:
+        for step in actor.held_up.pop(stage, ()):
             self.prepare(actor, step)
 
     def _ask_for_slot(self, actor: Actor, name: str) -> None:
@@ -114,7 +118,9 @@ class Preparer:
             return
         priority = stage.priority or state.priority
         holder = (state.id, name)
-        pool = self._dispatcher.slot_pool(stage.worker)
+        pool = self._dispatcher.slot_pool(stage.worker, alone=name in actor.suspects)
+        if self._dispatcher.slots.pool_of(holder) not in (None, pool):
+            self._owner.release(*holder)  # it held an ordinary slot before its worker vanished
         if self._dispatcher.slots.acquire(pool, holder, priority=priority, ready_at=step.ready_at):
             self._owner.turn(actor, Granted(name))
             return
@@ -133,17 +139,31 @@ class Preparer:
         self, actor: Actor, step: str, references: tuple[DataRef, ...], settled: asyncio.Future[Any],
         go_on: Callable[[Actor, str], None],
     ) -> None:  # fmt: skip
-        is_list = step in actor.bound.lists
+        is_list = step in actor.bound.lists and step not in actor.lists
         bound = self._settings.list_bytes_max if is_list else self._settings.reference_bytes_max
         try:
             await settled
             for ref in references:
-                actor.loaded[ref.storage_key] = await load_value(self._store, self._objects, ref, bytes_max=bound)
+                value = await self._load_patiently(ref, bound)
+                actor.loaded.setdefault(step, {})[ref.storage_key] = value
         except (Trouble, TooLarge) as error:
-            self._owner.turn(actor, Unresolved(step, failure_of(step, error)))
+            for name in actor.held_up.pop(step, (step,)):
+                self._owner.turn(actor, Unresolved(name, failure_of(step, error)))
         except Exception as error:
             self._owner.isolate(actor, f"loading the inputs of stage '{step}'", error)
         else:
             if actor.is_active and step in actor.state.open and actor.state.open[step].status in ("ready", "running"):
                 go_on(actor, step)
         self._owner.schedule()
+
+    async def _load_patiently(self, ref: DataRef, bound: int) -> Any:
+        """Load a value; a database that does not answer is asked again, as often as the setting says."""
+        left = self._settings.load_tries_max
+        while True:
+            try:
+                return await load_value(self._store, self._objects, ref, bytes_max=bound)
+            except StoreTrouble:
+                left -= 1
+                if not left:
+                    raise
+                await asyncio.sleep(LOAD_PAUSE_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 
 import orjson
@@ -26,19 +27,23 @@ class Recovery:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._was_orderly = False
         self._loading: dict[str, asyncio.Event] = {}
         engine.on_refused = self._refused  # type: ignore[method-assign]
 
-    async def start(self, identity: NodeIdentity) -> int:
-        """Take all shards, load every open execution; returns how many."""
+    async def start(self, identity: NodeIdentity, only: Collection[str] | None = None) -> int:
+        """Take all shards, load every open execution, or only those named; returns how many."""
         store = self._engine.store
         everything = orjson.dumps(list(range(SHARDS))).decode()
         await store.write([("take_shards", (identity.node, identity.incarnation, everything))])
+        previous = await store.read("node_previous_state", identity.node, identity.incarnation)
+        self._was_orderly = bool(previous) and previous[0][0] == "stopped"
         self._engine.open(int((await store.read("last_page"))[0][0]))
         loaded, after = 0, ""
         while rows := await store.read("open_executions", after, self._engine.settings.load_page):
             after = rows[-1][0]
-            loaded += await self._load_page(rows)
+            wanted = rows if only is None else [row for row in rows if row[0] in only]
+            loaded += await self._load_page(wanted) if wanted else 0
         return loaded
 
     async def retry(self, execution_id: str, from_stage: str | None) -> bool:
@@ -108,7 +113,8 @@ class Recovery:
         engine.actors[state.id] = actor
         for step in state.open.values():
             if step.status == "running" and not state.plan.stages[step.name].is_map:
-                engine.post(state.id, Lost(step.name, step.attempt, "the node stopped"))
+                lost = Lost(step.name, step.attempt, "the node stopped", not self._was_orderly, is_suspect=False)
+                engine.post(state.id, lost)
         engine.wake(actor)
 
     async def _actors(self, rows: list[Row]) -> list[Actor]:

@@ -30,7 +30,9 @@ def render_inputs(actor: Actor, step: str) -> Any:
     """Return the inputs of a step, or raise `NeedsData` for values to load first, or `Unresolvable`."""
     if step[-1] == "]":
         return _render_item(actor, step)
-    return _render(actor, actor.bound.templates[step], step, "inputs")
+    inputs = _render(actor, actor.bound.templates[step], step, "inputs")
+    actor.loaded.pop(step, None)
+    return inputs
 
 
 def list_of(actor: Actor, stage: str, items_max: int) -> list[Any]:
@@ -38,9 +40,10 @@ def list_of(actor: Actor, stage: str, items_max: int) -> list[Any]:
     template = actor.bound.lists[stage]
     found = _render(actor, template, stage, "list (`for_each`)")
     if isinstance(found, DataRef):
-        if found.storage_key not in actor.loaded:
+        loaded = actor.loaded.get(stage, {})
+        if found.storage_key not in loaded:
             raise NeedsData((found,))
-        found = actor.loaded[found.storage_key]
+        found = loaded[found.storage_key]
     written = "its `for_each`" if isinstance(template.value, list) else f"{template.value}"
     if not isinstance(found, list):
         shown = orjson.dumps(found)[:_SHOWN_BYTES_MAX].decode("utf-8", "replace")
@@ -49,6 +52,7 @@ def list_of(actor: Actor, stage: str, items_max: int) -> list[Any]:
     if len(found) > items_max:
         text = f"Stage '{stage}' runs for at most {items_max} items (`engine.limits.items_max`), {written} has "
         raise Unresolvable(Failure("too_many_items", f"{text}{len(found)}: split it", stage_id=stage))
+    actor.loaded.pop(stage, None)
     return found
 
 
@@ -59,12 +63,12 @@ def _render_item(actor: Actor, step: str) -> Any:
         return template.render({})
     scope = actor.scopes.get(stage)
     if scope is None:  # what is the same for each item is decoded once
-        scope = _scope(actor, template)
+        scope = _scope(actor, template, actor.loaded.get(stage, {}))
         actor.scopes[stage] = scope
     number = int(index[:-1])
     item = actor.lists[stage][number]
     if isinstance(item, DataRef):
-        item = actor.loaded.get(item.storage_key, item)
+        item = actor.loaded.get(stage, {}).get(item.storage_key, item)
     try:
         return template.render({**scope, "item": item, "index": number})
     except NeedsData:
@@ -92,7 +96,7 @@ def _render(actor: Actor, template: Template, step: str, what: str) -> Any:
     if template.is_constant:
         return template.render({})
     try:
-        return template.render(_scope(actor, template))
+        return template.render(_scope(actor, template, actor.loaded.get(step, {})))
     except ExpressionError as error:
         text = f"The {what} of stage '{step}' cannot be computed: {error.problem.detail}"
         raise Unresolvable(Failure("expression_failed", text, stage_id=step)) from error
@@ -123,7 +127,10 @@ async def load_bytes(store: Store, objects: ObjectStore, ref: DataRef, *, bytes_
 
 def failure_of(step: str, error: Trouble | TooLarge) -> Failure:
     """Say why a value could not be loaded for a step."""
-    return Failure(error.code, f"The inputs of stage '{step}' cannot be loaded: {error.detail}", stage_id=step)
+    may_pass = isinstance(error, Trouble) and not isinstance(error, DataLost)
+    kind = "transient" if may_pass else "terminal"
+    text = f"The inputs of stage '{step}' cannot be loaded: {error.detail}"
+    return Failure(error.code, text, kind, may_pass, step)
 
 
 def _check(ref: DataRef, content: bytes) -> None:
@@ -131,22 +138,22 @@ def _check(ref: DataRef, content: bytes) -> None:
         raise DataLost(f"The value {ref.storage_key} does not have its checksum {ref.checksum}")
 
 
-def _scope(actor: Actor, template: Template) -> dict[str, Any]:
+def _scope(actor: Actor, template: Template, loaded: dict[str, Any]) -> dict[str, Any]:
     state = actor.state
     scope: dict[str, Any] = {"execution": _execution_scope(state)}
     stages: dict[str, Any] = {}
     for reference in template.references:
         if reference.root == "parameters" and "parameters" not in scope:
-            scope["parameters"] = _value(actor, state.parameters)
+            scope["parameters"] = _value(loaded, state.parameters)
             if isinstance(scope["parameters"], DataRef):
                 raise NeedsData((scope["parameters"],))
         elif reference.root == "stages" and reference.stage is not None and reference.stage not in stages:
-            stages[reference.stage] = _stage_scope(actor, state, reference.stage)
+            stages[reference.stage] = _stage_scope(loaded, state, reference.stage)
     scope["stages"] = stages
     return scope
 
 
-def _stage_scope(actor: Actor, state: Execution, stage: str) -> dict[str, Any]:
+def _stage_scope(loaded: dict[str, Any], state: Execution, stage: str) -> dict[str, Any]:
     step = state.steps.get(stage)
     if step is None:
         return {"status": "pending", "summary": {}}
@@ -155,8 +162,8 @@ def _stage_scope(actor: Actor, state: Execution, stage: str) -> dict[str, Any]:
     else:
         name, summary = "output", step.summary or {}
     scope: dict[str, Any] = {"status": step.status, "summary": summary}
-    if step.output is not None or step.status in STEP_FINAL:  # null where it did not complete: decision 0014
-        scope[name] = _value(actor, step.output)
+    if step.output is not None or step.status in STEP_FINAL:  # null where it did not complete: decision 0015
+        scope[name] = _value(loaded, step.output)
     return scope
 
 
@@ -174,7 +181,7 @@ def _execution_scope(state: Execution) -> dict[str, Any]:
     }
 
 
-def _value(actor: Actor, value: bytes | DataRef | None) -> Any:
+def _value(loaded: dict[str, Any], value: bytes | DataRef | None) -> Any:
     if isinstance(value, DataRef):
-        return actor.loaded.get(value.storage_key, value)
+        return loaded.get(value.storage_key, value)
     return None if value is None else orjson.loads(value)

@@ -14,17 +14,18 @@ from stagewright.definitions import check_parameters, load_value
 from stagewright.definitions.registry import Registry
 from stagewright.engine.bind import Bound
 from stagewright.engine.core import Engine
+from stagewright.engine.feed import FINAL_EVENTS, Heard
 from stagewright.engine.recover import Recovery
-from stagewright.engine.submit import Pending, Submission, Submitted, Submitter
+from stagewright.engine.submit import Pending, Submission, Submitted, Submitter, key_scope, request_scope
 from stagewright.engine.views import Views
-from stagewright.model.errors import Malformed, NotFound, Refusal, WrongState
+from stagewright.model.errors import Invalid, Malformed, NotFound, Problem, Refusal, WrongState
 from stagewright.model.execution import FINAL_STATUSES
 from stagewright.model.message import Cancel
 from stagewright.model.pipeline import Pipeline
 from stagewright.protocol.bodies import ExecuteBody
 
 STREAM_EVENTS_MAX = 10_000
-"""Events that wait for one slow watcher before its stream is cut; it resumes by number."""
+"""Events that wait for one slow watcher; one that is further behind reads them from the database."""
 
 CATCH_UP_EVENTS = 500
 
@@ -32,6 +33,11 @@ EXPLAINED_MAX = 200
 """Open steps that are explained; a map may have more."""
 
 SAID_STEPS_MAX = 5
+
+VERSION_DIGITS_MAX = 15
+
+LOADED_AT_ONCE_BYTES = 4 * 1024
+"""A longer inline document is loaded beside the loop, which goes on meanwhile."""
 
 BATCH_TURN = 50
 """Submissions of a batch that are begun before the loop is given to others."""
@@ -55,7 +61,14 @@ class Service:
         final: asyncio.Future[str] | None = None,
     ) -> Submitted:
         """Accept an execution; returns after it is durable. The same key or request id gives the first one."""
-        return await self._submitter.submit(await self._keyed(body, idempotency_key), final)
+        try:
+            submission = await self._keyed(body, idempotency_key)
+        except Refusal:
+            first = await self._first(body, idempotency_key)
+            if first is None:
+                raise
+            return first  # what was accepted once is not refused for what has changed since
+        return await self._submitter.submit(submission, final)
 
     async def execute_all(
         self, bodies: Sequence[ExecuteBody | Refusal], *, idempotency_key: str | None = None
@@ -81,6 +94,16 @@ class Service:
             raise body
         return await self._submitter.begin(await self._keyed(body, idempotency_key))
 
+    async def _first(self, body: ExecuteBody, idempotency_key: str | None) -> Submitted | None:
+        """Return the execution that an earlier call with the same key and the same body has started."""
+        project = body.project_id or "default"
+        scopes = [(key_scope(project), idempotency_key), (request_scope(project, body.client_id), body.request_id)]
+        for scope, key in scopes:
+            rows = [] if key is None else await self.engine.store.read("key_winner", scope, key)
+            if rows and rows[0][1] == _fingerprint(body):
+                return Submitted(rows[0][0], False)
+        return None
+
     async def _keyed(self, body: ExecuteBody, idempotency_key: str | None) -> Submission:
         submission = await self._submission(body)
         if idempotency_key is not None or body.request_id is not None:
@@ -89,6 +112,9 @@ class Service:
         return submission
 
     async def _submission(self, body: ExecuteBody) -> Submission:
+        if body.quote_id is not None:
+            detail = f"There is no quote '{body.quote_id}': this release makes none, so leave `quote_id` out"
+            raise Invalid(detail, [Problem(detail, "#/quote_id")])
         project = body.project_id or "default"
         pipeline = await self._pipeline(body, project)
         bound = self.engine.binder.kept(pipeline.digest) or self._bind(pipeline)
@@ -105,11 +131,15 @@ class Service:
     async def _pipeline(self, body: ExecuteBody, project: str) -> Pipeline:
         if body.template_name is not None:
             name, _, version = body.template_name.partition("@")
-            if version and not version.isdecimal():
-                raise Malformed(f"The version after '@' must be a whole number: {body.template_name}")
+            if version and not (version.isascii() and version.isdecimal() and len(version) <= VERSION_DIGITS_MAX):
+                text = f"a whole number of at most {VERSION_DIGITS_MAX} digits"
+                raise Malformed(f"The version after '@' must be {text}: {body.template_name[:200]}")
             return await self.registry.get(name, int(version) if version else None, project)
         assert body.pipeline is not None, "the body was checked"
-        pipeline = load_value(body.pipeline)
+        if len(orjson.dumps(body.pipeline, default=str)) <= LOADED_AT_ONCE_BYTES:
+            pipeline = load_value(body.pipeline)
+        else:
+            pipeline = await asyncio.to_thread(load_value, body.pipeline)
         self.engine.binder.check_workers(pipeline)
         await self.registry.snapshot(pipeline)
         return pipeline
@@ -196,27 +226,33 @@ class Service:
         An execution that is retried later begins a new stream; a watcher that falls behind is fed from the
         database. Ends at once if the execution has ended and nothing is left to tell.
         """
-        arrived: asyncio.Queue[None] = asyncio.Queue(maxsize=1)
-
-        def wake(_: str, __: list[dict[str, Any]]) -> None:
-            if arrived.empty():
-                arrived.put_nowait(None)
-
-        stop = self.engine.feed.watch(execution_id, wake)
+        heard = Heard(STREAM_EVENTS_MAX)
+        stop = self.engine.feed.watch(execution_id, heard.take)
         try:
-            await self.views.status(execution_id)
             while True:
-                events = await self.views.events(execution_id, after, CATCH_UP_EVENTS)
-                if events:
+                async for events in self._catch_up(execution_id, after):
                     after = events[-1]["seq"]
                     yield events
-                    continue
                 status, last = await self.views.status(execution_id)
                 if status in FINAL_STATUSES and after >= last:
                     return
-                await arrived.get()
+                if after < last:
+                    continue  # that was committed meanwhile
+                while (fresh := await heard.after(after)) is not None:
+                    after = fresh[-1]["seq"]
+                    yield fresh
+                    if fresh[-1]["type"] in FINAL_EVENTS:
+                        break  # the last one, unless somebody has opened a new round meanwhile
         finally:
             stop()
+
+    async def _catch_up(self, execution_id: str, after: int) -> AsyncGenerator[list[dict[str, Any]], None]:
+        """Yield what the database has above `after`, page by page."""
+        while events := await self.views.events(execution_id, after, CATCH_UP_EVENTS):
+            after = events[-1]["seq"]
+            yield events
+            if len(events) < CATCH_UP_EVENTS:
+                return
 
     # --- pipelines ------------------------------------------------------------------------------------------
 

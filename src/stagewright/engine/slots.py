@@ -72,6 +72,10 @@ class Slots:
         alive = [holder for _, number, holder in queue if self._places.get(holder) == number]
         return alive.index(holder) + 1 if holder in alive else None
 
+    def pool_of(self, holder: Holder) -> str | None:
+        """Return where a step holds a slot or waits for one."""
+        return self._where.get(holder)
+
     def in_use(self, pool: str) -> int:
         """Return how many slots of a pool are held."""
         return len(self._held.get(pool, ()))

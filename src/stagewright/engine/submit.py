@@ -16,6 +16,8 @@ from stagewright.model.ids import SHARDS
 from stagewright.model.message import Start
 from stagewright.ports.store import Row, Winner
 
+REQUEST = "request/"
+
 
 @dataclass(slots=True)
 class Submission:
@@ -113,19 +115,29 @@ class Submitter:
     def _keys(self, submission: Submission, state: Execution) -> list[Row]:
         keys: list[Row] = []
         if submission.request_id is not None:
-            scope = f"request/{state.project}/{state.client or ''}"
+            scope = request_scope(state.project, state.client)
             keys.append((scope, submission.request_id, state.id, submission.fingerprint, None))
         if submission.idempotency_key is not None:
             expires_at = state.created_at + self._engine.settings.key_ttl_us
-            scope = f"idempotency/{state.project}"
+            scope = key_scope(state.project)
             keys.append((scope, submission.idempotency_key, state.id, submission.fingerprint, expires_at))
         return keys
+
+
+def request_scope(project: str, client: str | None) -> str:
+    """Return where a request id is unique."""
+    return f"{REQUEST}{project}/{client or ''}"
+
+
+def key_scope(project: str) -> str:
+    """Return where an idempotency key is unique."""
+    return f"idempotency/{project}"
 
 
 def _answer_loser(submission: Submission, winner: Winner) -> Submitted:
     if winner.fingerprint == submission.fingerprint:
         return Submitted(winner.execution_id, False)
-    if submission.request_id is not None:
+    if winner.scope.startswith(REQUEST):
         raise RequestConflict(
             f"Request id '{submission.request_id}' belongs to execution {winner.execution_id}, which was submitted "
             "with another body: use a new request id"

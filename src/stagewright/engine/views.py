@@ -28,6 +28,7 @@ from stagewright.engine.shapes import (
 )
 from stagewright.model.data import KV_BYTES_MAX, MARKER, DataRef
 from stagewright.model.errors import Malformed, NotFound
+from stagewright.model.execution import OPEN_STATUSES
 from stagewright.model.ids import is_id
 from stagewright.model.plan import Plan
 from stagewright.ports.objects import ObjectStore
@@ -35,6 +36,8 @@ from stagewright.ports.store import Row, Store
 
 PAGES_AT_ONCE = 200
 ARTIFACTS_MAX = 1_000
+TOLD_AT_ONCE = 2_000
+ILL_STATUSES = ("failed", "cancelled")
 LAST_ID = "exec_~"
 
 
@@ -91,14 +94,14 @@ class Views:
             "completed_at": time_text(row[17]),
             "waiting": waiting_of(status, stages),
             "stages": stages,
-            "deliverables": await self._deliverables(row[0]) if plan.deliverable is not None else [],
+            "deliverables": await self._deliverables(row[0], plan, steps),
         }
 
     async def executions(self, wanted: ListFilter) -> dict[str, Any]:
         """Return a page of executions, the newest first."""
-        query = "executions" if wanted.pipeline is None else "executions_by_pipeline"
         rows = await self._store.read(
-            query, wanted.before or LAST_ID, wanted.status, wanted.pipeline, wanted.client, wanted.project,
+            _list_query(wanted), wanted.before or LAST_ID,
+            wanted.status, wanted.pipeline, wanted.client, wanted.project,
             wanted.created_from, wanted.created_to, wanted.tag, wanted.text, wanted.limit + 1,
         )  # fmt: skip
         items = [list_item(row) for row in rows[: wanted.limit]]
@@ -120,9 +123,21 @@ class Views:
 
     async def status(self, execution_id: str) -> tuple[str, int]:
         """Return the status and the number of the last event that is certain to be there; cheap."""
-        row = await self._row(execution_id)
-        last = await self._store.read("last_seq", orjson.dumps([execution_id]).decode())
-        return row[7], last[0][1] if last else 0
+        rows = await self._store.read("execution_status", execution_id) if is_id("exec", execution_id) else []
+        if not rows:
+            raise _no_execution(execution_id)
+        return rows[0][0], rows[0][1]
+
+    async def told(self, execution_id: str, until: int) -> AsyncIterator[tuple[str, str | None, int | None]]:
+        """Yield type, step and number of stages of the events up to a number: what derived fields are made of."""
+        after = 0
+        while after < until:
+            rows = await self._store.read("events_told", execution_id, after, until, TOLD_AT_ONCE)
+            for _, kind, step, stages in rows:
+                yield kind, step, stages
+            if len(rows) < TOLD_AT_ONCE:
+                return
+            after = rows[-1][0]
 
     async def events(self, execution_id: str, after: int, limit: int) -> list[dict[str, Any]]:
         """Return events with numbers above `after`, in order, as they are stored (times in microseconds)."""
@@ -139,20 +154,21 @@ class Views:
 
     async def event_page(self, execution_id: str, after: int, limit: int) -> dict[str, Any]:
         """Return events as the API shows them, with the cursor of the next page."""
-        await self._row(execution_id)
+        await self.status(execution_id)
         events = await self.events(execution_id, after, limit + 1)
         items = [event_item(execution_id, event) for event in events[:limit]]
         return {"items": items, "next_cursor": str(items[-1]["seq"]) if len(events) > limit else None}
 
     async def artifacts(self, execution_id: str) -> list[dict[str, Any]]:
         """Return what an execution has produced, at most `ARTIFACTS_MAX`."""
-        await self._row(execution_id)
-        return [artifact_item(row) for row in await self._store.read("artifacts_of", execution_id, "", ARTIFACTS_MAX)]
+        await self.status(execution_id)
+        return [artifact_item(row) for row in await self._artifact_rows(execution_id)]
 
     async def deliverables(self, execution_id: str) -> list[dict[str, Any]]:
         """Return the artifacts that answer the request."""
-        await self._row(execution_id)
-        return await self._deliverables(execution_id)
+        row = await self._row(execution_id)
+        plan = (await self._bound(row[6])).plan
+        return await self._deliverables(execution_id, plan, steps_by_name(orjson.loads(row[19])))
 
     async def artifact(self, artifact_id: str) -> tuple[dict[str, Any], DataRef]:
         """Return an artifact and where its bytes are."""
@@ -232,7 +248,7 @@ class Views:
     async def _row(self, execution_id: str) -> Row:
         rows = await self._store.read("execution", execution_id) if is_id("exec", execution_id) else []
         if not rows:
-            raise NotFound(f"There is no execution {execution_id}: list them with GET /api/executions")
+            raise _no_execution(execution_id)
         return rows[0]
 
     async def _bound(self, digest: str) -> Bound:
@@ -244,12 +260,22 @@ class Views:
             bound = self._binder.bind_document(orjson.loads(rows[0][0]))
         return bound
 
-    async def _deliverables(self, execution_id: str) -> list[dict[str, Any]]:
+    async def _artifact_rows(self, execution_id: str) -> list[Row]:
+        """Return artifacts in the order in which their steps completed, then by name."""
         rows = await self._store.read("artifacts_of", execution_id, "", ARTIFACTS_MAX)
-        items = [artifact_item(row) for row in rows if row[10]]
-        return [
-            {name: item[name] for name in ("artifact_id", "name", "media_type", "size_bytes", "url")} for item in items
-        ]
+        return sorted(rows, key=lambda row: (row[11], row[4]))
+
+    async def _deliverables(
+        self, execution_id: str, plan: Plan, steps: dict[str, dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Return the artifacts of the deliverable stage as it completed last: a new round replaces them."""
+        step = steps.get(plan.deliverable or "")
+        if step is None or step["status"] != "completed":
+            return []
+        rows = await self._artifact_rows(execution_id)
+        items = [artifact_item(row) for row in rows if row[2] == step["step"] and row[3] == step["attempt"]]
+        names = ("artifact_id", "stage_id", "name", "media_type", "size_bytes", "url")
+        return [{name: item[name] for name in names} for item in items]
 
     async def _output(self, plan: Plan, status: str, steps: dict[str, dict[str, Any]]) -> Any:
         if status != "completed":
@@ -285,6 +311,21 @@ def _decoded(row: Row) -> list[Any]:
 
 
 _JSON_COLUMNS = [STEP_FIELDS.index(name) for name in ("output", "output_ref", "summary", "error")]
+
+
+def _no_execution(execution_id: str) -> NotFound:
+    return NotFound(f"There is no execution {execution_id}: list them with GET /api/executions")
+
+
+def _list_query(wanted: ListFilter) -> str:
+    """Return the query that walks the index with the fewest rows; a filter for NULL or all would use none."""
+    if wanted.pipeline is not None:
+        return "executions_by_pipeline"
+    if wanted.client is not None:
+        return "executions_by_client"
+    if wanted.status in ILL_STATUSES:
+        return "executions_by_ill_status"
+    return "executions_by_open_status" if wanted.status in OPEN_STATUSES else "executions"
 
 
 def _by_value_or_url(parameters: Any) -> Any:

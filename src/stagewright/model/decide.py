@@ -156,7 +156,7 @@ def _on_unresolved(state: Execution, message: Any, now: int, limits: Limits, dec
         return
     if step.status != "ready" and not is_gatherable(step):
         return
-    fail_step(state, step, message.failure, now, limits, decision)
+    attempt_failed(state, step, message.failure, now, limits, decision)
 
 
 def _on_completed(state: Execution, message: Any, now: int, limits: Limits, decision: Decision) -> None:
@@ -215,7 +215,7 @@ def _on_lost(state: Execution, message: Any, now: int, limits: Limits, decision:
         return
     decision.effects.append(Free(step.name, step.attempt))
     add_event(decision, now, "worker.lost", {"reason": message.reason}, step)
-    if step.lost >= limits.attempts_lost_max:
+    if message.counts and step.lost >= limits.attempts_lost_max:
         failure = Failure(
             "worker_lost",
             f"The worker vanished in {step.lost + 1} attempts of stage '{step.name}' (last: {message.reason}). "
@@ -226,7 +226,7 @@ def _on_lost(state: Execution, message: Any, now: int, limits: Limits, decision:
         fail_step(state, step, failure, now, limits, decision)
         return
     again = renewed(step, "ready", state.round)
-    again.lost = step.lost + 1
+    again.lost = step.lost + message.counts
     begin_step(state, again, now, decision)
 
 

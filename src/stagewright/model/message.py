@@ -64,7 +64,7 @@ class Queued:
 
 @dataclass(slots=True)
 class Unresolved:
-    """The step's inputs cannot be computed; another attempt would not help."""
+    """The step's inputs cannot be had; the failure says whether trying again may help."""
 
     step: str
     failure: Failure
@@ -99,6 +99,8 @@ class Lost:
     step: str
     attempt: int
     reason: str
+    counts: bool = True  # towards the bound of lost attempts; not if the node gave it up in good order
+    is_suspect: bool = True  # whether the attempt itself may be why its worker vanished
 
 
 @dataclass(slots=True)

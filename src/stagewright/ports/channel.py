@@ -40,6 +40,7 @@ class WorkerFacts:
     slots: int
     is_direct: bool
     slot_pool: str = ""  # workers that name the same pool share its slots; empty: this worker has its own
+    alone_slots: int = 0  # further ones for attempts that must run alone; 0: they take ordinary ones
 
 
 class Mailbox(Protocol):

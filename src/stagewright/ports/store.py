@@ -38,6 +38,7 @@ class Winner:
 
     execution_id: str
     fingerprint: str
+    scope: str  # of the key: `request/…` or `idempotency/…`
 
 
 @dataclass(frozen=True, slots=True)

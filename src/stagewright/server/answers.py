@@ -148,6 +148,7 @@ class DeliverableShown(Answer):
     """An artifact that answers the request."""
 
     artifact_id: str
+    stage_id: str
     name: str
     media_type: str
     size_bytes: int

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import orjson
 from pydantic import BaseModel, ValidationError
 
-from stagewright.definitions.values import check_value
+from stagewright.definitions.values import copy_value
 from stagewright.model.errors import Malformed, Problem, TooLarge
 from stagewright.server.problem import KNOWN_FIELDS, SlowBody, invalid, refusal_of
 
@@ -26,6 +26,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 M = TypeVar("M", bound=BaseModel)
 
+_SUSPICIOUS = re.compile(rb"\\u0000|NaN|Infinity|[eE]\+?\d{3}|\d{300}")
 _KEY = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"|([\x21\x23-\x7e]+)')
 
 
@@ -88,17 +89,29 @@ def parse_body(model: type[M], raw: bytes, *, is_text_checked: bool = False) -> 
         body = model.model_validate_json(raw)
     except ValidationError as error:
         raise refusal_of(error) from None
-    if not is_text_checked and b"\\u0000" in raw:
+    if not is_text_checked and is_suspicious(raw):
         check_text(raw)
     return body
 
 
-def check_text(raw: bytes) -> None:
-    """Refuse JSON that holds what cannot be stored."""
+def is_suspicious(raw: bytes) -> bool:
+    """Say whether JSON may hold what models let pass and rows cannot hold: NUL, infinity, not-a-number."""
+    return _SUSPICIOUS.search(raw) is not None
+
+
+def check_text(raw: bytes) -> Any:
+    """Return the value of strict JSON that can be stored; `Malformed` or `Invalid` otherwise."""
     try:
-        problems = check_value(orjson.loads(raw))
+        value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise Malformed(f"The body is no JSON: {error}. Send a JSON object", (Problem(str(error), "#"),)) from None
+    refuse_unstorable(value)
+    return value
+
+
+def refuse_unstorable(value: Any) -> None:
+    """Refuse a value with all the places that hold what cannot be stored."""
+    problems = copy_value(value)[1]
     if problems:
         raise invalid(problems)
 

@@ -9,11 +9,25 @@ from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from starlette.types import ASGIApp
 
 from stagewright import __version__
+from stagewright.accounts.directory import Directory
+from stagewright.accounts.requests import Requests
 from stagewright.engine.service import Service
 from stagewright.ports.clock import Chance
 from stagewright.server.front import Front
 from stagewright.server.openapi import describe
-from stagewright.server.routes import artifacts, declared, executions, pipelines, system
+from stagewright.server.routes import (
+    accounts,
+    agents,
+    artifacts,
+    declared,
+    executions,
+    master_templates,
+    pipelines,
+    requests,
+    runs,
+    system,
+    workflows,
+)
 
 
 class _Routes(FastAPI):
@@ -37,11 +51,19 @@ def build_app(service: Service, chance: Chance, data: Path) -> Front:
         strict_content_type=False,
         generate_unique_id_function=lambda route: route.name,
     )
+    engine = service.engine
+    rows = (engine.store, engine.clock, engine.ids)
     for router in (
         declared.router(),
         executions.router(service),
         pipelines.router(service),
         artifacts.router(service),
+        accounts.router(Directory("client", *rows), Directory("project", *rows)),
+        requests.router(service, Requests(*rows)),
+        master_templates.router(service),
+        runs.router(service),
+        workflows.router(service),
+        agents.router(service, Directory("agent", *rows)),
         system.router(service, data),
     ):
         routes.include_router(router)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from stagewright.engine.service import Service
+from stagewright.model.errors import Stalled
 from stagewright.ports.clock import Chance
 from stagewright.server.body import Receive, Scope, Send, Vanished, key_of, read_body
+from stagewright.server.door_shapes import run_events
 from stagewright.server.hot import HotRoutes
 from stagewright.server.problem import problem_response
 from stagewright.server.replies import Replies
@@ -16,6 +20,12 @@ from stagewright.server.streams import Streams
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 EXECUTIONS, PROGRESS = "/api/executions/", "/progress/"
+_STREAM_OF_RUN = re.compile(r"/runs/([^/]+)/stream")
+SUBMISSIONS = ("/execute", "/execute/batch")
+STOP_RETRY_AFTER_S = 2.0
+_STOPS = (
+    "The server stops, and it is not known whether this was made durable: send it again with the same request id or key"
+)
 _MUTATIONS = ("POST", "PUT", "PATCH", "DELETE")
 
 
@@ -27,7 +37,7 @@ class Front:
     """Dispatches requests; `routes` answers what is neither hot nor a stream."""
 
     def __init__(self, service: Service, chance: Chance, routes: App) -> None:
-        self._chance, self._routes = chance, routes
+        self._service, self._chance, self._routes = service, chance, routes
         self._replies = Replies(service.engine)
         self._hot = HotRoutes(service, self._replies, chance)
         self.streams = Streams(service)
@@ -53,6 +63,10 @@ class Front:
             return
         except _Broken:
             raise  # the answer has begun: only a closed connection tells that it is not whole
+        except asyncio.CancelledError:
+            if path not in SUBMISSIONS or not self.streams.is_closing:
+                raise
+            await self._refuse(Stalled(_STOPS, retry_after_s=STOP_RETRY_AFTER_S), scope, send)
         except Exception as error:
             await self._refuse(error, scope, send)
 
@@ -61,6 +75,9 @@ class Front:
             await self._hot.execute_batch(scope, receive, send)
         elif method == "GET" and path.startswith(PROGRESS) and "/" not in path[10:] and _wants_stream(scope):
             await self.streams.events(path[10:], scope, receive, send)
+        elif method == "GET" and (match := _STREAM_OF_RUN.fullmatch(path)):
+            tell = await run_events(self._service, match[1])
+            await self.streams.events(match[1], scope, receive, send, tell)
         elif method in _MUTATIONS:
             await self._mutate(scope, receive, send)
         else:

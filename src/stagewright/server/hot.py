@@ -10,14 +10,22 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from stagewright.definitions.values import check_value
 from stagewright.engine.service import Service
 from stagewright.engine.submit import Submitted
-from stagewright.model.errors import KeyReused, NotFound, Refusal
+from stagewright.model.errors import Invalid, KeyReused, NotFound, Refusal
 from stagewright.ports.clock import Chance
 from stagewright.protocol.bodies import BatchBody, ExecuteBody
-from stagewright.server.body import Receive, Scope, Send, key_of, parse_body, read_body
-from stagewright.server.problem import Header, invalid, log_unexpected, problem_of, refusal_of, trace_id_of
+from stagewright.server.body import (
+    Receive,
+    Scope,
+    Send,
+    is_suspicious,
+    key_of,
+    parse_body,
+    read_body,
+    refuse_unstorable,
+)
+from stagewright.server.problem import Header, log_unexpected, problem_of, refusal_of, trace_id_of
 from stagewright.server.replies import Replies
 
 _JSON: Header = (b"content-type", b"application/json")
@@ -47,7 +55,7 @@ class HotRoutes:
         key = key_of(scope)
         if key is not None:
             await self._replies.claim(f"batch/{key}", raw)
-        suspicious = b"\\u0000" in raw
+        suspicious = is_suspicious(raw)
         bodies = [_body_of(item, suspicious) for item in batch.executions]
         outcomes = await self._service.execute_all(bodies, idempotency_key=key)
         is_replay = key is not None and all(isinstance(one, Submitted) and not one.is_new for one in outcomes)
@@ -75,20 +83,25 @@ class HotRoutes:
         execution_id, status = submitted.execution_id, "running"
         if not submitted.is_new:
             status = await self._status(execution_id)
-        return {
-            "execution_id": execution_id,
-            "status": status,
-            "estimated_completion": None,
-            "estimated_cost_usd": None,
-            "estimated_time_ms": None,
-            "progress_url": f"/progress/{execution_id}",
-        }
+        return accepted(execution_id, status)
 
     async def _status(self, execution_id: str) -> str:
         try:
             return (await self._service.views.status(execution_id))[0]
         except NotFound as error:
             raise KeyReused(f"The key belongs to execution {execution_id}, which is not kept any more") from error
+
+
+def accepted(execution_id: str, status: str) -> dict[str, Any]:
+    """Shape the answer to a submission; figures that are not known are null."""
+    return {
+        "execution_id": execution_id,
+        "status": status,
+        "estimated_completion": None,
+        "estimated_cost_usd": None,
+        "estimated_time_ms": None,
+        "progress_url": f"/progress/{execution_id}",
+    }
 
 
 async def send_json(send: Send, status: int, content: bytes, *headers: Header) -> None:
@@ -99,10 +112,11 @@ async def send_json(send: Send, status: int, content: bytes, *headers: Header) -
 
 
 def _body_of(item: dict[str, Any], suspicious: bool) -> ExecuteBody | Refusal:
-    problems = check_value(item) if suspicious else []
-    if problems:
-        return invalid(problems)
     try:
+        if suspicious:
+            refuse_unstorable(item)
         return ExecuteBody.model_validate(item)
     except ValidationError as error:
         return refusal_of(error)
+    except Invalid as error:
+        return error

@@ -10,13 +10,14 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from stagewright.protocol.bodies import BatchBody, CancelBody, ExecuteBody, RetryBody
+from stagewright.protocol.doors import DOOR_BODIES
 from stagewright.server import answers
 from stagewright.server.body import know_fields
 from stagewright.server.problem import MEDIA_TYPE
 
 _REF = "#/components/schemas/{model}"
 _MUTATIONS = ("post", "put", "patch", "delete")
-_OWN: tuple[type[BaseModel], ...] = (answers.ProblemDocument, answers.EventFrame, CancelBody, RetryBody)
+_OWN: tuple[type[BaseModel], ...] = (answers.ProblemDocument, answers.EventFrame, CancelBody, RetryBody, *DOOR_BODIES)
 
 _TITLES = {
     "400": "The request cannot be read",
@@ -32,7 +33,7 @@ _TITLES = {
 
 def describe(routes: FastAPI) -> None:
     """Make `routes.openapi()` give the whole description; it is built at the first call."""
-    know_fields(ExecuteBody, BatchBody, CancelBody, RetryBody)
+    know_fields(ExecuteBody, BatchBody, CancelBody, RetryBody, *DOOR_BODIES)
 
     def openapi() -> dict[str, Any]:
         if routes.openapi_schema is None:

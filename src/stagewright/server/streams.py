@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import Any, Literal
 from urllib.parse import parse_qs
 
@@ -21,6 +21,9 @@ STREAMS_MAX = 1_000
 KEEP_ALIVE_S = 15.0
 SEND_TIMEOUT_S = 60.0
 """A client that takes nothing for so long is left; it resumes by number."""
+
+Telling = Callable[[dict[str, Any]], dict[str, Any] | None]
+"""Tells an event in other words, or None to leave it out; its number stays."""
 
 Ending = Literal["final", "gone", "closing", "cut"]
 
@@ -41,11 +44,18 @@ class Streams:
         """How many streams there are."""
         return self._open
 
+    @property
+    def is_closing(self) -> bool:
+        """True once the server stops."""
+        return self._closing.is_set()
+
     def close(self) -> None:
         """End all streams soon, and refuse new ones."""
         self._closing.set()
 
-    async def events(self, execution_id: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def events(
+        self, execution_id: str, scope: Scope, receive: Receive, send: Send, tell: Telling | None = None
+    ) -> None:
         """Stream the events of an execution as SSE; 204 if the final one has been seen."""
         after = _after(scope)
         with self._place():
@@ -55,7 +65,7 @@ class Streams:
                 await send({"type": "http.response.body", "body": b""})
                 return
             await send({"type": "http.response.start", "status": 200, "headers": _SSE_HEADERS})
-            ending = await self._pump(execution_id, after, receive, _SseEnd(send))
+            ending = await self._pump(execution_id, after, receive, _SseEnd(send), tell)
             if ending != "cut":  # a cut stream is left incomplete: its client comes back, or never took it
                 await send({"type": "http.response.body", "body": b""})
 
@@ -84,13 +94,15 @@ class Streams:
         finally:
             self._open -= 1
 
-    async def _pump(self, execution_id: str, after: int, receive: Receive, end: _SseEnd | _SocketEnd) -> Ending:
+    async def _pump(
+        self, execution_id: str, after: int, receive: Receive, end: _SseEnd | _SocketEnd, tell: Telling | None = None
+    ) -> Ending:
         """Send events until the final one, or the client leaves, or the server stops, or something fails."""
         loop = asyncio.get_running_loop()
         gone = loop.create_task(_disconnected(receive), name="stream-client")
         closing = loop.create_task(self._closing.wait(), name="stream-closing")
         try:
-            async with contextlib.aclosing(self._frames(execution_id, after)) as frames:
+            async with contextlib.aclosing(self._frames(execution_id, after, tell)) as frames:
                 while True:
                     following = loop.create_task(_following(frames), name="stream-events")
                     try:
@@ -113,13 +125,21 @@ class Streams:
             closing.cancel()
             await asyncio.wait((gone, closing))
 
-    async def _frames(self, execution_id: str, after: int) -> AsyncGenerator[list[dict[str, Any]], None]:
+    async def _frames(
+        self, execution_id: str, after: int, tell: Telling | None
+    ) -> AsyncGenerator[list[dict[str, Any]], None]:
         """Yield events with what they make of the execution; the ones before `after` are only counted."""
         tracker = Tracker(execution_id)
-        async with contextlib.aclosing(self._service.watch(execution_id, 0)) as pages:
+        views = self._service.views
+        begin = min(after, (await views.status(execution_id))[1])
+        async for kind, step, stages in views.told(execution_id, begin):
+            tracker.note(kind, step, stages)
+        async with contextlib.aclosing(self._service.watch(execution_id, begin)) as pages:
             async for events in pages:
                 told = [tracker.tell(event) for event in events]
                 fresh = [one for one in told if one["seq"] > after]
+                if tell is not None:
+                    fresh = [other for one in fresh if (other := tell(one)) is not None]
                 if fresh:
                     yield fresh
 

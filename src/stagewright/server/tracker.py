@@ -30,16 +30,20 @@ class Tracker:
         self._done: set[str] = set()
         self._active: dict[str, None] = {}  # stages at work, in the order in which they began
 
+    def note(self, kind: str, step: str | None, stages: int | None) -> None:
+        """Take what matters of an event, without telling it; `stages` is their number, in the first event."""
+        self._status = _STATUS.get(kind, self._status)
+        if kind == "execution.created":
+            self._stages = stages or 0
+        elif kind == "execution.resumed":
+            self._active.clear()
+        elif step is not None:
+            self._follow(kind, step)
+
     def tell(self, event: dict[str, Any]) -> dict[str, Any]:
         """Take the next stored event; return it as the API shows it, with what it makes of the execution."""
         kind, stage, data = event["type"], event.get("stage_id"), event["data"]
-        self._status = _STATUS.get(kind, self._status)
-        if kind == "execution.created":
-            self._stages = data["stages"]
-        elif kind == "execution.resumed":
-            self._active.clear()
-        elif stage is not None:
-            self._follow(kind, event["step"])
+        self.note(kind, event.get("step"), data.get("stages"))
         shown = event_item(self._execution_id, event)
         shown["status"] = self._status
         shown["stage"] = stage if stage is not None else next(iter(self._active), None)

@@ -131,7 +131,8 @@ class SqliteDatabase:
                 continue
             for own_scope, own_key, *_ in rows[:number]:
                 self.run("drop_key", (own_scope, own_key, execution_id))
-            return Winner(*self.run("key_winner", (scope, key))[0])
+            winner, its_fingerprint = self.run("key_winner", (scope, key))[0]
+            return Winner(winner, its_fingerprint, scope)
         return None
 
     def _flush_rows(self, batch: Batch, losers: dict[str, Winner]) -> None:

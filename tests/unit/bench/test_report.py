@@ -6,7 +6,7 @@ import re
 from datetime import date
 from pathlib import Path
 
-from bench.report import Report, medians, shape_comparison, shape_report, times_better
+from bench.report import Report, medians, ratio_of_rounds, shape_comparison, shape_report, times_better
 
 MEASURED = {
     "stagewright": {
@@ -31,6 +31,7 @@ def report(absent: dict[str, str] | None = None, *, is_quick: bool = False) -> s
             "ext4",
             0.12,
             "Profile of chains",
+            0.4,
             is_quick,
             ["--rounds", "3"],
         )
@@ -48,6 +49,20 @@ def test_a_ratio_above_one_means_that_the_product_is_better() -> None:
     assert times_better("latency.stage_p50_ms", 0.5, 1.5) == "3.00"
     assert times_better("latency.stage_p50_ms", 0.5, "not in 150 s") == ""
     assert times_better("latency.stage_p50_ms", None, 1.0) == ""
+
+
+def test_a_ratio_is_taken_within_each_round_as_the_machine_changes_between_them() -> None:
+    # in each round the product does twice as much; the second one met a slow machine
+    assert ratio_of_rounds("chains.stages_per_s", [100.0, 10.0, 80.0], [50.0, 5.0, 40.0]) == "2.00"
+    # the medians alone would say something else
+    assert ratio_of_rounds("chains.stages_per_s", [100.0, 10.0, 12.0], [50.0, 5.0, 40.0]) == "2.00"
+    assert times_better("chains.stages_per_s", 12.0, 40.0) == "0.30"
+
+
+def test_where_a_round_is_missing_the_medians_are_compared() -> None:
+    assert ratio_of_rounds("latency.stage_p50_ms", [1.0, 2.0, 4.0], [8.0]) == "4.00"
+    assert ratio_of_rounds("latency.stage_p50_ms", [1.0], ["not in 150 s"]) == ""
+    assert ratio_of_rounds("latency.stage_p50_ms", [], []) == ""
 
 
 def test_the_bars_are_judged() -> None:
@@ -77,6 +92,7 @@ def test_the_file_says_when_how_and_with_what_but_not_where() -> None:
     assert "2026-01-02, medians of 3 rounds" in text
     assert "python -m bench.run --rounds 3" in text
     assert re.search(r"Python 3\.\d+\.\d+, SQLite 3\.", text) and "ext4" in text
+    assert "0.4 other programs wanted a core" in text
     assert "Profile of chains" in text
     for folder in (Path.cwd(), Path.home()):
         assert str(folder) not in text

@@ -188,7 +188,7 @@ def test_a_place_in_memory_is_not_durable(tmp_path: Path) -> None:
 def test_every_bar_belongs_to_a_figure_that_is_made(place: Place) -> None:
     made: set[str] = set()
     for workload in ("chains", "latency", "fanout", "submit"):
-        sizes = replace(QUICK, fans=(1_000, 10_000), fan_repeats=(1, 1)) if workload == "fanout" else QUICK
+        sizes = replace(QUICK, fans=(1_000,), fan_repeats=(1,)) if workload == "fanout" else QUICK
         made |= {f"{one.workload}.{one.name}" for one in measure(workload, place, sizes)}
     inside = {name for name in BARS if name.split(".")[0] in ("chains", "latency", "fanout", "submit")}
-    assert inside - made == {"submit.http_per_s", "submit.http_batch_per_s"}
+    assert inside - made == {"fanout.10000_s", "submit.http_per_s", "submit.http_batch_per_s"}

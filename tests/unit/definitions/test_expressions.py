@@ -281,3 +281,18 @@ def test_any_text_is_a_template_or_is_refused(text: str) -> None:
     if "${{" in text:
         return
     assert Template.compile(text).render({}) == text
+
+
+def test_an_object_takes_in_the_members_of_another_and_its_own_win() -> None:
+    assert rendered({"<<": "${{ parameters.who }}", "age": 36}) == {"name": "Ada", "age": 36}
+    assert rendered({"name": "Bob", "<<": "${{ parameters.who }}"}) == {"name": "Bob"}
+    assert rendered({"<<": "as it is"}) == {"<<": "as it is"}
+    assert rendered({"<<": "not ${{ parameters.topic }} alone"}) == {"<<": "not rivers alone"}
+
+
+def test_what_is_taken_in_is_loaded_first_and_has_to_be_an_object() -> None:
+    with pytest.raises(NeedsData) as caught:
+        rendered({"<<": "${{ stages.big.output }}", "other": "${{ stages.huge.output }}"})
+    assert caught.value.references == (BIG,)
+    with pytest.raises(ExpressionError, match="Expected an object to take in with <<, found a list"):
+        rendered({"<<": "${{ parameters.tags }}"})

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from stagewright.engine.feed import Feed
+from stagewright.engine.feed import Feed, Heard
 
 EVENTS = [{"seq": 1}]
 
@@ -59,3 +60,45 @@ def test_a_watcher_may_stop_while_it_is_called() -> None:
     feed.publish("exec_1", EVENTS)
 
     assert log == [("stays", "exec_1", EVENTS)] * 2
+
+
+def numbered(*numbers: int, last: str = "stage.completed") -> list[dict[str, Any]]:
+    return [{"seq": number, "type": "stage.started"} for number in numbers[:-1]] + [{"seq": numbers[-1], "type": last}]
+
+
+async def test_a_watcher_takes_what_follows_and_drops_what_it_knows() -> None:
+    heard = Heard(events_max=10)
+    heard.take("exec_1", numbered(1, 2, 3))
+
+    assert await heard.after(1) == numbered(1, 2, 3)[1:]
+
+
+async def test_a_watcher_waits_for_the_next_events() -> None:
+    heard = Heard(events_max=10)
+    waiting = asyncio.ensure_future(heard.after(3))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+
+    heard.take("exec_1", numbered(4))
+
+    assert await waiting == numbered(4)
+
+
+async def test_a_watcher_with_a_gap_or_too_far_behind_must_ask_the_database_once() -> None:
+    heard = Heard(events_max=3)
+    heard.take("exec_1", numbered(5))
+    assert await heard.after(3) is None
+
+    heard.take("exec_1", numbered(6, 7, 8))  # one more than the bound
+    assert len(heard._events) == 0
+    assert await heard.after(5) is None
+
+    heard.take("exec_1", numbered(9))
+    assert await heard.after(8) == numbered(9)
+
+
+async def test_an_end_that_is_known_already_must_be_checked() -> None:
+    heard = Heard(events_max=10)
+    heard.take("exec_1", numbered(4, last="execution.completed"))
+
+    assert await heard.after(1_000) is None

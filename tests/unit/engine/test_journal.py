@@ -90,7 +90,7 @@ class Bench:
         actor.unsaved = Unsaved({step: Step(step, "running", 1) for step in steps}, has_row=True)
         if key:
             actor.unsaved.keys.append(("request", "k", state.id, "other", None))
-        self.journal.add(actor, len(steps) + 1)
+        self.journal.add(actor, len(steps) + 1, is_asked=False)
         return actor
 
     def run(self, work: Callable[[], Awaitable[Any]]) -> None:
@@ -135,7 +135,7 @@ def test_answers_without_rows_are_given_too() -> None:
     async def work() -> None:
         actor = bench.actor("0")
         actor.unsaved = Unsaved()
-        bench.journal.add(actor, 0)
+        bench.journal.add(actor, 0, is_asked=False)
         await bench.journal.drain()
 
     bench.run(work)
@@ -195,7 +195,7 @@ def test_who_lost_a_key_is_told_so_even_if_the_answer_was_lost() -> None:
 
     bench.run(bench.journal.drain)
 
-    assert [saved.winner for saved in bench.saved] == [Winner("exec_winner", "fingerprint")]
+    assert [saved.winner for saved in bench.saved] == [Winner("exec_winner", "fingerprint", "request")]
     assert not loser.is_active
 
 
@@ -220,7 +220,7 @@ def test_work_on_top_of_what_was_refused_is_never_written() -> None:
     async def work() -> None:
         bench.journal.kick()
         culprit.unsaved = Unsaved({"b": Step("b", "running", 1)})
-        bench.journal.add(culprit, 1)
+        bench.journal.add(culprit, 1, is_asked=False)
         await bench.journal.drain()
 
     bench.run(work)

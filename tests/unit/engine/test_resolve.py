@@ -70,7 +70,7 @@ def test_a_look_into_a_value_elsewhere_asks_for_it_and_then_goes_on() -> None:
     with pytest.raises(NeedsData) as asked:
         render_inputs(subject, "b")
     assert asked.value.references == (REF,)
-    subject.loaded[REF.storage_key] = VALUE
+    subject.loaded["b"] = {REF.storage_key: VALUE}
 
     assert render_inputs(subject, "b") == {"mark": "here"}
 

@@ -18,6 +18,8 @@ from stagewright.server.routes.reply import Json, body_of, listed
 PAGE_MAX = 200
 EVENTS_PAGE_MAX = 1_000
 STEPS_PAGE_MAX = 1_000
+NUMBER_MAX = 10**15
+"""Of events; beyond what rows can hold, a number would be an error of the database."""
 
 Text = Annotated[str | None, Query(max_length=200)]
 
@@ -65,9 +67,9 @@ def _add_reads(routes: APIRouter, service: Service) -> None:
     @routes.get("/api/executions/{execution_id}/events", response_model=answers.EventList)
     async def list_events(
         execution_id: str,
-        after: Annotated[int, Query(ge=0, description="Number of the last event that is known")] = 0,
+        after: Annotated[int, Query(ge=0, le=NUMBER_MAX, description="Number of the last event that is known")] = 0,
         limit: Annotated[int, Query(ge=1, le=EVENTS_PAGE_MAX)] = 200,
-        cursor: Annotated[int | None, Query(ge=0)] = None,
+        cursor: Annotated[int | None, Query(ge=0, le=NUMBER_MAX)] = None,
     ) -> Response:
         """List events in their order."""
         return Json(await views.event_page(execution_id, after if cursor is None else cursor, limit))

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from stagewright.definitions import load_text, mermaid, pipeline_schema, svg
-from stagewright.engine.service import Service
+from stagewright.engine.service import LOADED_AT_ONCE_BYTES, Service
 from stagewright.engine.shapes import time_text
 from stagewright.model.errors import Invalid, Malformed, Problem
 from stagewright.model.pipeline import Pipeline
@@ -17,10 +17,10 @@ from stagewright.server import answers
 from stagewright.server.routes.reply import Json, listed
 
 PAGE_MAX = 200
-LOADED_AT_ONCE_BYTES = 4 * 1024
+VERSION_MAX = 10**15
 
 Project = Annotated[str, Query(min_length=1, max_length=200)]
-Version = Annotated[int | None, Query(ge=1, description="The newest one if none is named")]
+Version = Annotated[int | None, Query(ge=1, le=VERSION_MAX, description="The newest one if none is named")]
 
 _DOCUMENT: dict[str, Any] = {
     "requestBody": {

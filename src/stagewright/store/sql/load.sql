@@ -3,7 +3,7 @@
 INSERT INTO nodes (node, incarnation, state, beat, flush_number, started_at)
 VALUES (?1, ?2, 'alive', 0, 0, ?3)
 ON CONFLICT (node) DO UPDATE
-SET incarnation = excluded.incarnation, state = 'alive', beat = 0, flush_number = 0, started_at = excluded.started_at;
+SET incarnation = excluded.incarnation, previous_state = nodes.state, state = 'alive', beat = 0, flush_number = 0, started_at = excluded.started_at;
 
 -- name: node_stop
 -- A node stops in good order.
@@ -11,6 +11,13 @@ UPDATE nodes
 SET state = 'stopped'
 WHERE node = ?1
   AND incarnation = ?2;  -- fence
+
+-- name: node_previous_state
+-- How the incarnation before this one ended: `stopped` if in good order, `alive` if it was cut off.
+SELECT previous_state
+FROM nodes
+WHERE node = ?1 AND incarnation = ?2
+LIMIT 1;
 
 -- name: node_flushed
 -- Which flush of this incarnation came last.

@@ -12,6 +12,25 @@ FROM executions AS e
 WHERE e.execution_id = ?1
 LIMIT 1;
 
+-- name: execution_status
+-- How far one execution is, without its steps: asked for every watcher and every repeated submission.
+SELECT e.status, (SELECT coalesce(max(p.last_seq), 0) FROM event_pages AS p WHERE p.execution_id = e.execution_id)
+FROM executions AS e
+WHERE e.execution_id = ?1
+LIMIT 1;
+
+-- name: events_told
+-- Of the events that a watcher has seen before, what says how far the execution was; uses event_pages_by_execution.
+SELECT e.value ->> 'seq', e.value ->> 'type', e.value ->> 'step', e.value -> 'data' ->> 'stages'
+FROM event_pages AS p, json_each(p.events) AS e
+WHERE p.execution_id = ?1
+  AND p.last_seq > ?2
+  AND p.first_seq <= ?3
+  AND e.value ->> 'seq' > ?2
+  AND e.value ->> 'seq' <= ?3
+ORDER BY p.last_seq, e.key
+LIMIT ?4;
+
 -- name: executions
 -- The newest first; a row for the list. Filters that are NULL do not filter.
 SELECT execution_id, project, client, request_id, pipeline, version, status, priority, created_at, started_at,
@@ -37,6 +56,59 @@ FROM executions INDEXED BY executions_by_pipeline
 WHERE execution_id < ?1
   AND (?2 IS NULL OR status = ?2)
   AND pipeline = ?3
+  AND (?4 IS NULL OR client = ?4)
+  AND (?5 IS NULL OR project = ?5)
+  AND (?6 IS NULL OR created_at >= ?6)
+  AND (?7 IS NULL OR created_at < ?7)
+  AND (?8 IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ?8))
+  AND (?9 IS NULL OR instr(lower(execution_id || ' ' || pipeline || ' ' || coalesce(request_id, '')), lower(?9)) > 0)
+ORDER BY execution_id DESC
+LIMIT ?10;
+
+-- name: executions_by_client
+-- The same for one client; uses executions_by_client.
+SELECT execution_id, project, client, request_id, pipeline, version, status, priority, created_at, started_at,
+  completed_at, cost_usd_micros, error, tags
+FROM executions INDEXED BY executions_by_client
+WHERE execution_id < ?1
+  AND (?2 IS NULL OR status = ?2)
+  AND (?3 IS NULL OR pipeline = ?3)
+  AND client = ?4
+  AND (?5 IS NULL OR project = ?5)
+  AND (?6 IS NULL OR created_at >= ?6)
+  AND (?7 IS NULL OR created_at < ?7)
+  AND (?8 IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ?8))
+  AND (?9 IS NULL OR instr(lower(execution_id || ' ' || pipeline || ' ' || coalesce(request_id, '')), lower(?9)) > 0)
+ORDER BY execution_id DESC
+LIMIT ?10;
+
+-- name: executions_by_ill_status
+-- The same for `failed` or `cancelled`; uses executions_ill.
+SELECT execution_id, project, client, request_id, pipeline, version, status, priority, created_at, started_at,
+  completed_at, cost_usd_micros, error, tags
+FROM executions INDEXED BY executions_ill
+WHERE execution_id < ?1
+  AND status IN ('failed', 'cancelled')
+  AND status = ?2
+  AND (?3 IS NULL OR pipeline = ?3)
+  AND (?4 IS NULL OR client = ?4)
+  AND (?5 IS NULL OR project = ?5)
+  AND (?6 IS NULL OR created_at >= ?6)
+  AND (?7 IS NULL OR created_at < ?7)
+  AND (?8 IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ?8))
+  AND (?9 IS NULL OR instr(lower(execution_id || ' ' || pipeline || ' ' || coalesce(request_id, '')), lower(?9)) > 0)
+ORDER BY execution_id DESC
+LIMIT ?10;
+
+-- name: executions_by_open_status
+-- The same for `pending`, `running` or `paused`; uses executions_open.
+SELECT execution_id, project, client, request_id, pipeline, version, status, priority, created_at, started_at,
+  completed_at, cost_usd_micros, error, tags
+FROM executions INDEXED BY executions_open
+WHERE execution_id < ?1
+  AND status IN ('pending', 'running', 'paused')
+  AND status = ?2
+  AND (?3 IS NULL OR pipeline = ?3)
   AND (?4 IS NULL OR client = ?4)
   AND (?5 IS NULL OR project = ?5)
   AND (?6 IS NULL OR created_at >= ?6)

@@ -4,6 +4,7 @@ CREATE TABLE nodes (
   node TEXT PRIMARY KEY,
   incarnation TEXT NOT NULL,
   state TEXT NOT NULL CHECK (state IN ('alive', 'stopped', 'dead')),
+  previous_state TEXT,
   beat INTEGER NOT NULL DEFAULT 0,
   flush_number INTEGER NOT NULL DEFAULT 0,
   started_at INTEGER NOT NULL
