@@ -40,7 +40,7 @@ async def nap_step(runtime: Runtime, execution_id: str, attempt: int) -> dict[st
     """Return the only step once this attempt of it runs."""
     async with asyncio.timeout(10):
         while True:
-            step = (await runtime.service.views.steps(execution_id))[0]
+            step = (await runtime.service.views.steps(execution_id, None, 1))["items"][0]
             if step["status"] == "running" and step["attempt"] == attempt:
                 return step
             await asyncio.sleep(0.01)
