@@ -38,6 +38,17 @@ def fan(width: int) -> dict[str, Any]:
     }
 
 
+def mapped(width: int) -> dict[str, Any]:
+    """Return a pipeline that runs one stage over `width` items, which another stage has counted."""
+    return {
+        "name": f"bench_map_{width}",
+        "stages": [
+            {"id": "items", "worker": "probe", "action": "count", "inputs": {"to": width}},
+            {"id": "each", "worker": "probe", "for_each": "${{ stages.items.output.items }}", "inputs": payload(0)},
+        ],
+    }
+
+
 def sleeper() -> dict[str, Any]:
     """Return a pipeline that is accepted and then waits for longer than any bench lasts."""
     return {

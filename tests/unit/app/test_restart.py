@@ -77,7 +77,7 @@ async def test_only_what_is_asked_for_is_recovered(tmp_path: Path) -> None:
         await nap_step(runtime, second, 2)
         assert set(runtime.engine.actors) == {second}
         await runtime.service.cancel(first)
-        assert (await runtime.service.views.steps(first))[0]["attempt"] == 1
+        assert (await runtime.service.views.steps(first, None, 1))["items"][0]["attempt"] == 1
 
 
 async def test_a_repeated_submission_finds_the_first_one_although_the_pipeline_has_changed(tmp_path: Path) -> None:
